@@ -1,0 +1,106 @@
+package catalog
+
+import "time"
+
+// Snapshot is what pgrecall knows of one database's definitions: immutable once loaded.
+type Snapshot struct {
+	Database      string
+	ServerVersion int // server_version_num
+	LoadedAt      time.Time
+	// Digest changes whenever anything that the snapshot holds does.
+	Digest [32]byte
+	// UnsafeCasts is true when somebody created a cast, implicit or by assignment, with a function that is not immutable.
+	UnsafeCasts bool
+	// EventTriggers is true when the database has an enabled event trigger.
+	EventTriggers bool
+
+	relations map[name]*Relation
+	byOID     map[uint32]*Relation
+	functions map[string][]*Function
+	operators map[string][]*Operator
+	types     map[name]*Type
+}
+
+type name struct{ schema, name string }
+
+// Relation is a row of pg_class with all that a cache must know of it.
+type Relation struct {
+	OID          uint32
+	Schema, Name string
+	Kind         byte // relkind: r p v m f S ...
+	Persistence  byte // relpersistence: p u t
+	RowSecurity  bool
+	Children     []uint32 // direct partitions and inheriting tables
+	Parents      []uint32
+	// ViewDefinition is pg_get_viewdef with an empty search_path: all names outside pg_catalog are qualified. Views only
+	// (materialized ones change by REFRESH alone and need none).
+	ViewDefinition string
+	ViewReads      []uint32 // relations that the view's rule reads, direct ones
+	// Rules is true for rules other than a view's own _RETURN.
+	Rules bool
+	// Triggers are the enabled ones that users made.
+	Triggers []Trigger
+	// ReferencedBy are the foreign keys that point here.
+	ReferencedBy []ForeignKey
+	// VolatileFunctions is true when a default, check, policy or generated column calls a function outside
+	// pg_catalog that is not immutable: a write may then do anything.
+	VolatileFunctions bool
+	// UnsafeColumn names a column whose type a cache must not trust (see Type.Safe), "" for none.
+	UnsafeColumn string
+	// ColumnTypes maps a column's name to its type's name (pg_type.typname of the base type of domains and elements of arrays).
+	ColumnTypes map[string]string
+}
+
+// Trigger is an enabled trigger that a user made.
+type Trigger struct {
+	Name                             string
+	Function                         uint32
+	Insert, Update, Delete, Truncate bool
+	InsteadOf                        bool
+}
+
+// ForeignKey is a constraint of another relation that references this one.
+type ForeignKey struct {
+	Referencing        uint32
+	OnUpdate, OnDelete byte // a no action, r restrict, c cascade, n set null, d set default
+}
+
+// Function is a row of pg_proc.
+type Function struct {
+	OID          uint32
+	Schema, Name string
+	Args         int
+	Defaults     int
+	Variadic     bool
+	Volatility   byte // i s v
+	Kind         byte // f a w p
+	Builtin      bool // of pg_catalog, made by initdb
+}
+
+// Accepts tells whether a call with so many arguments can mean this function.
+func (f *Function) Accepts(args int, variadic bool) bool {
+	if f.Kind == 'a' && args == 0 { // count(*)
+		return f.Args == 0
+	}
+	if f.Variadic {
+		return args >= f.Args-1-f.Defaults
+	}
+	return args >= f.Args-f.Defaults && args <= f.Args
+}
+
+// Operator is a row of pg_operator with the volatility of its function.
+type Operator struct {
+	OID          uint32
+	Schema, Name string
+	Volatility   byte
+	Builtin      bool
+}
+
+// Type is a row of pg_type.
+type Type struct {
+	OID          uint32
+	Schema, Name string
+	// Safe types are built in (except reg*, timetz, and what depends on more than settings), enumerations, domains and
+	// arrays of such, and types of extensions whose input and output functions are immutable.
+	Safe bool
+}

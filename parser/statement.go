@@ -1,0 +1,178 @@
+package parser
+
+// Kind says what one SQL command is to a cache.
+type Kind uint8
+
+// Kinds of commands. The zero value is the safe one.
+const (
+	// KindUnknown is a command that was not understood: it may do anything.
+	KindUnknown Kind = iota
+	// KindSelect is SELECT, WITH ... SELECT, VALUES or TABLE. It reads only, as far
+	// as syntax tells: see Command.Locking, Into, Writes and Functions.
+	KindSelect
+	// KindWrite changes rows of the relations in Command.Writes: INSERT, UPDATE,
+	// DELETE, MERGE, TRUNCATE, COPY FROM, REFRESH MATERIALIZED VIEW, a WITH that holds
+	// one of them, EXPLAIN ANALYZE of one of them.
+	KindWrite
+	// KindDefinition is DDL, GRANT, REVOKE, ALTER ROLE ... and all that changes what
+	// names, rights or types mean in this database or the cluster.
+	KindDefinition
+	// KindTempDefinition creates a temporary relation only (CREATE TEMP TABLE, ... AS,
+	// SELECT INTO TEMP): it concerns this session alone.
+	KindTempDefinition
+	// KindBegin is BEGIN or START TRANSACTION.
+	KindBegin
+	// KindCommit is COMMIT, END (Command.Chain: AND CHAIN).
+	KindCommit
+	// KindRollback is ROLLBACK, ABORT (Command.Chain: AND CHAIN).
+	KindRollback
+	// KindSavepoint is SAVEPOINT or RELEASE SAVEPOINT.
+	KindSavepoint
+	// KindRollbackTo is ROLLBACK TO SAVEPOINT.
+	KindRollbackTo
+	// KindPrepareTransaction is PREPARE TRANSACTION.
+	KindPrepareTransaction
+	// KindFinishPrepared is COMMIT PREPARED or ROLLBACK PREPARED.
+	KindFinishPrepared
+	// KindSet changes settings of the session: SET, SET LOCAL, RESET, SET ROLE, SET
+	// SESSION AUTHORIZATION, SET TRANSACTION, SET CONSTRAINTS.
+	KindSet
+	// KindDiscard is DISCARD (ALL drops prepared statements, too).
+	KindDiscard
+	// KindPrepare is SQL PREPARE; KindExecute SQL EXECUTE; KindDeallocate DEALLOCATE.
+	KindPrepare
+	KindExecute
+	KindDeallocate
+	// KindNeutral touches no data, no definition and no setting: SHOW, LISTEN, NOTIFY, UNLISTEN,
+	// EXPLAIN without ANALYZE, COPY TO of a relation, DECLARE CURSOR, FETCH, MOVE, CLOSE, LOCK,
+	// CHECKPOINT, ANALYZE, VACUUM without FULL, COMMENT is not one (definition).
+	KindNeutral
+)
+
+// WriteOp is how a write changes its relation.
+type WriteOp uint8
+
+// Ways of writing.
+const (
+	OpInsert WriteOp = iota + 1
+	OpUpdate
+	OpDelete
+	OpMerge    // any of insert, update, delete
+	OpTruncate // see Write.Cascade
+	OpCopy     // COPY FROM
+	OpRefresh  // REFRESH MATERIALIZED VIEW
+)
+
+// Relation is a relation's name as the text has it. Schema is empty when the name is
+// not qualified. Names are folded and truncated as PostgreSQL does it.
+type Relation struct{ Catalog, Schema, Name string }
+
+// Write is a relation that a command changes. INSERT ... ON CONFLICT DO UPDATE appears
+// as two Writes, OpInsert and OpUpdate. UPDATE and DELETE with several ones likewise.
+type Write struct {
+	Relation
+	Op      WriteOp
+	Cascade bool // TRUNCATE ... CASCADE
+}
+
+// Function is a call as the text has it.
+type Function struct {
+	Schema, Name string
+	Args         int  // number of arguments given, * counts none
+	Variadic     bool // VARIADIC given
+	Named        bool // some argument is named
+}
+
+// Operator is an operator as the text has it; Schema is empty without OPERATOR(s.o).
+type Operator struct{ Schema, Name string }
+
+// CastSource is what a cast converts.
+type CastSource uint8
+
+// Sources of casts.
+const (
+	CastOther    CastSource = iota
+	CastConstant            // a literal or NULL
+	CastParam               // $n
+	CastColumn              // a column reference, see Cast.Column
+	CastFunction            // result of a function call, see Cast.Function
+)
+
+// Cast is an explicit cast (::, CAST, type 'literal').
+type Cast struct {
+	Schema, Type string // pg_catalog names folded: int4, timestamptz, ...; without []
+	Array        bool
+	Source       CastSource
+	Column       string // last part of the column's name
+	Function     string // name of the function, lower case
+}
+
+// Command is what one SQL command means to a cache: facts, no judgement.
+type Command struct {
+	Kind Kind
+	// Tag is the command in a word or two, as "SELECT", "INSERT", "CREATE TABLE"; for logs.
+	Tag string
+
+	// Reads are the relations that the command reads, once each; names of its CTEs are
+	// left out. Writes are the relations that it changes.
+	Reads  []Relation
+	Writes []Write
+
+	Functions []Function // once each
+	Operators []Operator // once each: explicit ones, and those that IN, BETWEEN, LIKE, NULLIF, IS DISTINCT, JOIN USING, CASE x WHEN imply
+	Casts     []Cast     // once each
+
+	// Bypass names of things that a cached answer can't hold, found in the tree.
+	Locking          bool // FOR UPDATE, FOR SHARE ...
+	Into             bool // SELECT INTO
+	CurrentTime      bool // CURRENT_DATE, LOCALTIME, CURRENT_TIMESTAMP ... (any SQLValueFunction of time)
+	SessionIdentity  bool // CURRENT_USER, SESSION_USER, CURRENT_ROLE, CURRENT_CATALOG, CURRENT_SCHEMA
+	TimeLiteral      bool // a string constant holds the word now, today, tomorrow or yesterday
+	SystemColumn     bool // ctid, xmin, xmax, cmin, cmax are named (tableoid is not one of them)
+	TableSample      bool
+	RangeTableFunc   bool // XMLTABLE, JSON_TABLE, ...
+	Unsupported      bool // a node that the analysis does not know: not cacheable, and a write to anything
+	UnsupportedWhat  string
+	ExecutesUnknown  bool // DO, CALL, EXECUTE and the like inside: may do anything
+
+	// Transaction control.
+	Isolation string // BEGIN: "read committed", "serializable", ... or "" when not given
+	Chain     bool   // COMMIT AND CHAIN, ROLLBACK AND CHAIN
+
+	// Names.
+	Setting       string // KindSet: name of the setting in lower case, "" for several or all
+	StatementName string // KindPrepare, KindDeallocate: name; "" for DEALLOCATE ALL
+	CopyIn        bool   // COPY ... FROM STDIN: the server will ask for data
+	Cluster       bool   // KindDefinition that concerns the whole cluster (roles, databases, ALTER SYSTEM)
+
+	// MaxParam is the highest $n.
+	MaxParam int
+}
+
+// Directive is what a comment /* pgrecall: ... */ rules for one statement.
+type Directive struct {
+	Off bool   // "off"
+	TTL string // "ttl=30s": the duration as written, "" when not given
+}
+
+// Statement is one SQL text analysed: immutable, shared between sessions.
+type Statement struct {
+	// Canonical is the canonical text (see Canonicalize). Empty text has no commands.
+	Canonical string
+	// Commands in the order of the text. Nil with Err set: nothing is known.
+	Commands []Command
+	// Fingerprint is pg_query's, for grouping and rules only, never a key. 0 when unknown.
+	Fingerprint uint64
+	// Err tells why the text was not understood.
+	Err error
+	// Size is an estimate of the bytes that this value holds.
+	Size int
+}
+
+// Single returns the only command of the text, nil when there are none or several.
+func (s *Statement) Single() *Command {
+	if s.Err == nil && len(s.Commands) == 1 {
+		return &s.Commands[0]
+	}
+	return nil
+}
