@@ -1,0 +1,90 @@
+package pgtest
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"syscall"
+)
+
+// process is a running server.
+type process struct {
+	pid  int
+	done chan struct{} // closed when the process has ended
+}
+
+// start runs the command in a goroutine that lives as long as the process does: the signal at
+// the parent's death belongs to the thread that forked, so that this thread must stay.
+func start(command *exec.Cmd, atParentsDeath syscall.Signal) (*process, error) {
+	command.SysProcAttr.Pdeathsig = atParentsDeath
+	p := &process{done: make(chan struct{})}
+	started := make(chan error)
+	go p.run(command, started)
+	if err := <-started; err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *process) run(command *exec.Cmd, started chan<- error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	defer close(p.done)
+	if err := command.Start(); err != nil {
+		started <- err
+		return
+	}
+	p.pid = command.Process.Pid
+	started <- nil
+	_ = command.Wait() // the server's log tells why it ended
+}
+
+// signal sends a signal unless the process has ended.
+func (p *process) signal(s syscall.Signal) error {
+	select {
+	case <-p.done:
+		return nil
+	default:
+	}
+	if err := syscall.Kill(p.pid, s); err != nil && !errors.Is(err, syscall.ESRCH) {
+		return fmt.Errorf("signal process %d: %w", p.pid, err)
+	}
+	return nil
+}
+
+// guard is a shell that outlives this process: when this process is gone, however it ended,
+// it stops the server whose process id stands in a file and removes the server's directory.
+// The signal at the parent's death can't remove anything.
+type guard struct {
+	command  *exec.Cmd
+	lifeline *os.File
+}
+
+// newGuard starts a guard. The pid is read when it is needed, since restarts change it.
+func newGuard(pidFile, directory string) (*guard, error) {
+	const script = `read _
+[ -s "$1" ] && kill -QUIT "$(head -n 1 "$1")"
+sleep 0.2
+rm -rf "$2"`
+	read, write, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer read.Close() //nolint:errcheck // the shell has its own copy
+	command := exec.Command("/bin/sh", "-c", script, "sh", pidFile, directory)
+	command.Stdin = read
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := command.Start(); err != nil {
+		return nil, errors.Join(err, write.Close())
+	}
+	return &guard{command: command, lifeline: write}, nil
+}
+
+// dismiss ends the guard; the server must have been stopped and its directory removed.
+func (g *guard) dismiss() error {
+	err := syscall.Kill(-g.command.Process.Pid, syscall.SIGKILL)
+	_ = g.command.Wait() // killed, as intended
+	return errors.Join(err, g.lifeline.Close())
+}
