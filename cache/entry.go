@@ -1,14 +1,14 @@
 package cache
 
 import (
+	"encoding/binary"
+	"math/bits"
+	"slices"
 	"time"
+	"unsafe"
 
 	"github.com/pgrecall/pgrecall/invalidator"
 )
-
-// Key identifies a result: SHA-256 over length-prefixed parts (DESIGN invariant 2). It holds no
-// text and no value in the clear.
-type Key [32]byte
 
 // Entry is a result as PostgreSQL sent it, ready to be sent again. It is immutable once it is in
 // a tier: nobody writes to its bytes, everybody may read them for as long as they hold it.
@@ -27,6 +27,9 @@ type Entry struct {
 	Filled int64
 	// Origin is how long the upstream took to answer, in nanoseconds.
 	Origin int64
+
+	// allocated is the size in bytes of the block that NewEntry packed the slices into.
+	allocated int
 }
 
 // Source is where entries come from: what a flush by table or fingerprint, statistics and
@@ -38,9 +41,76 @@ type Source struct {
 	Label       string   // names of the relations, for logs and statistics
 }
 
-// Size returns the bytes that the entry takes in memory, its key and the bookkeeping of a tier counted in.
+// markSize is the size of a mark, and so the unit in which NewEntry allocates.
+const markSize = int(unsafe.Sizeof(invalidator.Mark{}))
+
+// NewEntry returns an entry that holds copies of the messages and of the stamp, all in one block
+// of memory: a small result costs two allocations, and the garbage collector finds no pointer in
+// the block. The caller keeps the slices that it gave. A nil message stays nil.
+func NewEntry(parameters, row, data []byte, stamp invalidator.Stamp, source *Source, filled, origin int64) *Entry {
+	e := &Entry{Source: source, Filled: filled, Origin: origin}
+	text := len(parameters) + len(row) + len(data)
+	units := len(stamp) + (text+markSize-1)/markSize
+	if units == 0 {
+		return e
+	}
+	// Marks come first because they need to be aligned. Grow gives all that the allocator's size
+	// class holds, which is how the entry knows what it really takes.
+	block := slices.Grow([]invalidator.Mark(nil), units)[:units]
+	e.allocated = cap(block) * markSize
+	e.Stamp = block[:len(stamp):len(stamp)]
+	copy(e.Stamp, stamp)
+	if text == 0 {
+		return e
+	}
+	tail := block[len(stamp):]
+	// A Mark holds no pointer, so any bytes may stand in its place, and the slices keep the block alive.
+	b := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(tail))), len(tail)*markSize)
+	e.Parameters, b = pack(b, parameters)
+	e.Row, b = pack(b, row)
+	e.Data, _ = pack(b, data)
+	return e
+}
+
+// pack copies a message to the start of b and returns the copy, whose capacity ends where it ends, and the rest of b.
+func pack(b, message []byte) (packed, rest []byte) {
+	if message == nil {
+		return nil, b
+	}
+	n := copy(b, message)
+	return b[:n:n], b[n:]
+}
+
+// entryOverhead is what an entry takes besides its bytes and marks in the memory tier: the Entry
+// itself, its key, and the tier's node and table (measured, docs/l1.md).
+const entryOverhead = 128 + 96
+
+// Size returns the bytes that the entry takes in memory, its key and the bookkeeping of a tier
+// counted in, and the rounding of the allocator too. The value that it shares with others, Source,
+// is not counted.
 func (e *Entry) Size() int {
-	return entryOverhead + len(e.Parameters) + len(e.Row) + len(e.Data) + len(e.Stamp)*16
+	if e.allocated != 0 {
+		return entryOverhead + e.allocated
+	}
+	return entryOverhead + len(e.Parameters) + len(e.Row) + len(e.Data) + len(e.Stamp)*markSize
+}
+
+// jitter is the part of a TTL that the key may take away: one tenth.
+const jitter = 10
+
+// Expired tells whether the entry is too old at the moment now (nanoseconds of the cache's clock)
+// for a rule that allows it to live for ttl. Each key shortens the TTL by a part of its own, less
+// than a tenth, so that entries that were filled together do not expire together. A ttl of zero or
+// less allows nothing.
+func (e *Entry) Expired(key Key, now int64, ttl time.Duration) bool {
+	if ttl <= 0 {
+		return true
+	}
+	if now <= e.Filled {
+		return false // filled after the caller had looked at the clock
+	}
+	shorter, _ := bits.Mul64(uint64(ttl)/jitter, binary.LittleEndian.Uint64(key[24:]))
+	return uint64(now)-uint64(e.Filled) >= uint64(ttl)-shorter
 }
 
 // Clock returns the time in nanoseconds since some fixed point; it never goes back.
@@ -50,31 +120,3 @@ var processStart = time.Now()
 
 // Monotonic is the Clock of this process.
 func Monotonic() int64 { return int64(time.Since(processStart)) }
-
-// entryOverhead is the measured size of an Entry, its key and a tier's bookkeeping (docs/l1.md).
-const entryOverhead = 320
-
-// Tier is a store of entries. Get and Put may be called from any goroutine. A tier never returns
-// an entry for another key. It may forget any entry at any time.
-type Tier interface {
-	// Get returns the entry under the key, nil when there is none. The caller judges its age and stamp.
-	Get(key Key) *Entry
-	// Put stores the entry under the key, in place of an older one. The tier owns the entry from then on.
-	Put(key Key, entry *Entry)
-	// Delete removes the entry under the key.
-	Delete(key Key)
-	// DeleteFunc removes the entries for which f returns true and returns their number.
-	DeleteFunc(f func(*Entry) bool) int
-	// Stats returns the tier's figures at this moment.
-	Stats() Stats
-	// Close releases what the tier holds. No other method is called after it.
-	Close()
-}
-
-// Stats are the figures of a tier.
-type Stats struct {
-	Entries    int
-	Bytes      int64 // as Entry.Size counts
-	LimitBytes int64
-	Evictions  map[string]uint64 // by reason: size, expired, replaced, flushed
-}
