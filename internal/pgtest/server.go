@@ -100,16 +100,6 @@ func (s *Server) prepare(ctx context.Context, o *options) error {
 	return os.WriteFile(filepath.Join(s.data, "pg_hba.conf"), []byte(o.authentication()), 0o600)
 }
 
-// freePort returns a TCP port of 127.0.0.1 that nobody listened on a moment ago.
-func freePort() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	return port, errors.Join(err, listener.Close())
-}
-
 // Start starts a server that [Server.Stop] or [Server.Kill] ended, on the same port, and
 // returns when it accepts connections.
 func (s *Server) Start(ctx context.Context) error {
