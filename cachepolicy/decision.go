@@ -57,17 +57,17 @@ const (
 	ReasonResultLarge Reason = "result_too_large"
 
 	// Session.
-	ReasonTransaction  Reason = "transaction"
-	ReasonIsolation    Reason = "isolation_level"
-	ReasonPipeline     Reason = "pipeline"
-	ReasonSettings     Reason = "settings_unknown"
-	ReasonEncoding     Reason = "client_encoding"
-	ReasonPortal       Reason = "portal"
-	ReasonPrepared     Reason = "prepared_elsewhere"
-	ReasonReplication  Reason = "replication_session"
-	ReasonParameter    Reason = "time_parameter"
-	ReasonProtocol     Reason = "protocol_state"
-	ReasonOversized    Reason = "oversized_message"
+	ReasonTransaction Reason = "transaction"
+	ReasonIsolation   Reason = "isolation_level"
+	ReasonPipeline    Reason = "pipeline"
+	ReasonSettings    Reason = "settings_unknown"
+	ReasonEncoding    Reason = "client_encoding"
+	ReasonPortal      Reason = "portal"
+	ReasonPrepared    Reason = "prepared_elsewhere"
+	ReasonReplication Reason = "replication_session"
+	ReasonParameter   Reason = "time_parameter"
+	ReasonProtocol    Reason = "protocol_state"
+	ReasonOversized   Reason = "oversized_message"
 
 	// State.
 	ReasonNoCatalog Reason = "no_catalog"

@@ -13,12 +13,16 @@ type Snapshot struct {
 	UnsafeCasts bool
 	// EventTriggers is true when the database has an enabled event trigger.
 	EventTriggers bool
+	// HiddenCalls are the names of functions with one argument that takes rows, other than immutable ones. A
+	// query can call them without the syntax of a call: t.f means f(t) where t has no column f (manual, section 8.16.5).
+	HiddenCalls []string
 
 	relations map[name]*Relation
 	byOID     map[uint32]*Relation
 	functions map[string][]*Function
 	operators map[string][]*Operator
 	types     map[name]*Type
+	memo      memo
 }
 
 type name struct{ schema, name string }
@@ -75,6 +79,7 @@ type Function struct {
 	Volatility   byte // i s v
 	Kind         byte // f a w p
 	Builtin      bool // of pg_catalog, made by initdb
+	UnsafeResult bool // its result's type is not Safe
 }
 
 // Accepts tells whether a call with so many arguments can mean this function.
