@@ -1,0 +1,125 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"text/tabwriter"
+)
+
+// print writes the report for people.
+func (r *report) print(output io.Writer) error {
+	fmt.Fprintf(output, "PostgreSQL %s, %d CPUs, %s; %d clients, pgbench with %d threads, %d hot keys; medians of %d rounds of %d s\n",
+		r.PostgreSQL, r.CPUs, r.Go, r.Clients, r.Threads, r.Keys, r.Rounds, r.Seconds)
+	fmt.Fprintln(output, "ratios are medians of each round's ratio; CPU is that of the program in the middle, all its processes")
+	for _, m := range r.Missing {
+		fmt.Fprintf(output, "missing: %s: %s\n", m.Peer, m.Reason)
+	}
+	table := tabwriter.NewWriter(output, 0, 0, 2, ' ', tabwriter.AlignRight)
+	for _, mode := range r.Modes {
+		r.printMode(table, mode)
+	}
+	r.printMemory(table)
+	r.printStale(table)
+	r.printTargets(table)
+	return table.Flush()
+}
+
+func (r *report) printMode(table io.Writer, mode string) {
+	if !slices.ContainsFunc(r.Cells, func(c *cell) bool { return c.Mode == mode }) {
+		return
+	}
+	floor, relay, direct := r.cell(nameFloor, mode), r.cell(nameRelay, mode), r.cell(nameDirect, mode)
+	fmt.Fprintf(table, "\n%s\tstmts/s\tlowest\thighest\tx direct\tx floor\tCPU us\tx floor\tx relay\tlatency ms\thits %%\tfailed\t\n", mode)
+	for _, c := range r.Cells {
+		if c.Mode != mode {
+			continue
+		}
+		rate, cpu := c.column(perSecond), c.column(cpuMicros)
+		lowest, highest := extremes(rate)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", c.Peer,
+			show("%.0f", median(rate)), show("%.0f", lowest), show("%.0f", highest),
+			show("%.2f", medianRatio(rate, direct.column(perSecond))),
+			show("%.2f", medianRatio(rate, floor.column(perSecond))),
+			show("%.2f", median(cpu)),
+			show("%.2f", medianRatio(cpu, floor.column(cpuMicros))),
+			show("%.2f", medianRatio(cpu, relay.column(cpuMicros))),
+			show("%.3f", median(c.column(latencyMs))),
+			show("%.1f", median(c.column(hitPercent))),
+			failures(c))
+	}
+}
+
+func (r *report) printMemory(table io.Writer) {
+	if len(r.Memory) == 0 {
+		return
+	}
+	fmt.Fprint(table, "\nmemory\tentries\tbytes/entry\tof it heap\tidle clients\tbytes/client\t\n")
+	for _, m := range r.Memory {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%s\t\n", m.Peer,
+			show("%.0f", float64(m.Entries)), show("%.0f", float64(m.EntryBytes)), show("%.0f", float64(m.EntryHeapBytes)),
+			m.IdleClients, show("%.0f", float64(m.IdleBytes)))
+	}
+	for _, m := range r.Memory {
+		if m.Error != "" {
+			fmt.Fprintf(table, "%s: %s\n", m.Peer, m.Error)
+		}
+	}
+}
+
+func (r *report) printStale(table io.Writer) {
+	if len(r.Stale) == 0 {
+		return
+	}
+	fmt.Fprint(table, "\nreads after acknowledged writes\twrites\treads\tstale\thits %\t\n")
+	for _, s := range r.Stale {
+		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%s\t\n", s.Peer, s.Writes, s.Reads, s.Stale, show("%.1f", float64(s.HitPercent)))
+	}
+	for _, s := range r.Stale {
+		if s.Error != "" {
+			fmt.Fprintf(table, "%s: %s\n", s.Peer, s.Error)
+		}
+	}
+}
+
+func (r *report) printTargets(table io.Writer) {
+	if len(r.Targets) == 0 {
+		return
+	}
+	fmt.Fprint(table, "\ntarget\tof\tmeasured\tlimit\t\t\n")
+	for _, t := range r.Targets {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s %g\t%s\t\n",
+			t.What, t.Build, show("%.2f", float64(t.Measured)), t.bound, t.Limit, t.verdict())
+	}
+}
+
+// show formats a value that may be missing.
+func show(format string, value float64) string {
+	if math.IsNaN(value) {
+		return "-"
+	}
+	return fmt.Sprintf(format, value)
+}
+
+func extremes(values []float64) (lowest, highest float64) {
+	values = slices.DeleteFunc(slices.Clone(values), math.IsNaN)
+	if len(values) == 0 {
+		return math.NaN(), math.NaN()
+	}
+	return slices.Min(values), slices.Max(values)
+}
+
+// failures counts the rounds without values.
+func failures(c *cell) string {
+	count := 0
+	for _, m := range c.Rounds {
+		if m.Error != "" {
+			count++
+		}
+	}
+	if count == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d", count, len(c.Rounds))
+}

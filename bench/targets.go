@@ -1,0 +1,89 @@
+package main
+
+import "math"
+
+// The targets. They are part of pgrecall's promise, not of the machine's speed: ratios, and bytes.
+const (
+	maxHitCPU         = 1.5 // x floor
+	maxPassThroughCPU = 1.0 // x relay
+	maxEntryBytes     = 600
+	maxIdleBytes      = 40 << 10
+)
+
+// minHitRate is how many times as many statements a warm pgrecall answers as PostgreSQL, by mode.
+var minHitRate = map[string]float64{"simple": 3, "extended": 4, "prepared": 1.8}
+
+// target is one promise and what was measured of it.
+type target struct {
+	Build    string  `json:"build"`
+	What     string  `json:"what"`
+	Measured number  `json:"measured"` // null: not measured
+	Limit    float64 `json:"limit"`
+	bound    bound
+}
+
+// bound says on which side of the limit a measured value has to be.
+type bound int
+
+const (
+	atMost bound = iota
+	below
+	atLeast
+)
+
+func (b bound) String() string {
+	return [...]string{atMost: "<=", below: "<", atLeast: ">="}[b]
+}
+
+// verdict is what the table says.
+func (t target) verdict() string {
+	value := float64(t.Measured)
+	switch {
+	case math.IsNaN(value):
+		return "not measured"
+	case t.bound == atMost && value <= t.Limit,
+		t.bound == below && value < t.Limit,
+		t.bound == atLeast && value >= t.Limit:
+		return "reached"
+	default:
+		return "NOT REACHED"
+	}
+}
+
+// targets compares what was measured of one build of pgrecall with what it promises.
+func (r *report) targets(build string) []target {
+	var all []target
+	for _, mode := range r.Modes {
+		floor, relay, direct := r.cell(nameFloor, mode), r.cell(nameRelay, mode), r.cell(nameDirect, mode)
+		for _, c := range r.Cells {
+			if c.Build != build || c.Mode != mode {
+				continue
+			}
+			switch c.role {
+			case roleHit:
+				all = append(all,
+					target{Build: build, What: "hit CPU x floor, " + mode, Limit: maxHitCPU,
+						Measured: number(medianRatio(c.column(cpuMicros), floor.column(cpuMicros)))},
+					target{Build: build, What: "hits per second x direct, " + mode, Limit: minHitRate[mode], bound: atLeast,
+						Measured: number(medianRatio(c.column(perSecond), direct.column(perSecond)))})
+			case rolePassThrough:
+				all = append(all, target{Build: build, What: c.Peer + " CPU x relay, " + mode, Limit: maxPassThroughCPU,
+					Measured: number(medianRatio(c.column(cpuMicros), relay.column(cpuMicros)))})
+			}
+		}
+	}
+	for _, m := range r.Memory {
+		if m.Peer != build {
+			continue
+		}
+		all = append(all,
+			target{Build: build, What: "bytes of a one-row entry", Limit: maxEntryBytes, bound: below, Measured: m.EntryBytes},
+			target{Build: build, What: "bytes of an idle client", Limit: maxIdleBytes, bound: below, Measured: m.IdleBytes})
+	}
+	for _, s := range r.Stale {
+		if s.Peer == build {
+			all = append(all, target{Build: build, What: "stale reads", Measured: s.measured()})
+		}
+	}
+	return all
+}
