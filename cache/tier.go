@@ -32,7 +32,7 @@ type Stats struct {
 const (
 	EvictedSize     = "size"     // to make room for others
 	EvictedExpired  = "expired"  // older than any rule allows
-	EvictedInvalid  = "invalid"  // what it depends on has changed
+	EvictedInvalid  = "invalid"  // what it depends on has changed, or who got it had no use for it
 	EvictedReplaced = "replaced" // a newer result came under its key
 	EvictedFlushed  = "flushed"  // somebody asked for it
 	EvictedRefused  = "refused"  // too large to be admitted at all
