@@ -32,15 +32,6 @@ type Entry struct {
 	allocated int
 }
 
-// Source is where entries come from: what a flush by table or fingerprint, statistics and
-// explanations need. One value is shared by many entries.
-type Source struct {
-	Database    string
-	Fingerprint uint64
-	Relations   []uint32 // OIDs, sorted
-	Label       string   // names of the relations, for logs and statistics
-}
-
 // markSize is the size of a mark, and so the unit in which NewEntry allocates.
 const markSize = int(unsafe.Sizeof(invalidator.Mark{}))
 
@@ -51,18 +42,12 @@ func NewEntry(parameters, row, data []byte, stamp invalidator.Stamp, source *Sou
 	e := &Entry{Source: source, Filled: filled, Origin: origin}
 	text := len(parameters) + len(row) + len(data)
 	units := len(stamp) + (text+markSize-1)/markSize
-	if units == 0 {
-		return e
-	}
 	// Marks come first because they need to be aligned. Grow gives all that the allocator's size
 	// class holds, which is how the entry knows what it really takes.
 	block := slices.Grow([]invalidator.Mark(nil), units)[:units]
 	e.allocated = cap(block) * markSize
 	e.Stamp = block[:len(stamp):len(stamp)]
 	copy(e.Stamp, stamp)
-	if text == 0 {
-		return e
-	}
 	tail := block[len(stamp):]
 	// A Mark holds no pointer, so any bytes may stand in its place, and the slices keep the block alive.
 	b := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(tail))), len(tail)*markSize)
@@ -74,8 +59,11 @@ func NewEntry(parameters, row, data []byte, stamp invalidator.Stamp, source *Sou
 
 // pack copies a message to the start of b and returns the copy, whose capacity ends where it ends, and the rest of b.
 func pack(b, message []byte) (packed, rest []byte) {
-	if message == nil {
+	switch {
+	case message == nil:
 		return nil, b
+	case len(message) == 0:
+		return []byte{}, b // not nil: the two differ to a tier's codec
 	}
 	n := copy(b, message)
 	return b[:n:n], b[n:]

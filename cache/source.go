@@ -1,0 +1,42 @@
+package cache
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/pgrecall/pgrecall/parser"
+)
+
+// Source is where entries come from: what a flush by table or fingerprint, statistics and explanations need, and the lifetime
+// that the policy gives them. One value is shared by many entries. All fields are set before the first entry refers to it.
+type Source struct {
+	Database    string
+	Fingerprint uint64
+	Relations   []uint32 // OIDs, sorted
+	Label       string   // names of the relations, for logs and statistics
+	Statement   *parser.Statement
+
+	rule atomic.Pointer[sourceRule]
+}
+
+// sourceRule is what one policy says of the entries of a source.
+type sourceRule struct {
+	policy  uint64
+	ttl     time.Duration
+	ageOnly bool
+}
+
+// SetRule notes what the policy with this number says: how long entries live, and whether their age alone decides (consistency: ttl).
+// It holds for entries that exist already, too.
+func (s *Source) SetRule(policy uint64, ttl time.Duration, ageOnly bool) {
+	s.rule.Store(&sourceRule{policy, ttl, ageOnly})
+}
+
+// Rule returns what SetRule noted last. Ok is false when that was under another policy: then it must be decided anew.
+func (s *Source) Rule(policy uint64) (ttl time.Duration, ageOnly, ok bool) {
+	r := s.rule.Load()
+	if r == nil || r.policy != policy {
+		return 0, false, false
+	}
+	return r.ttl, r.ageOnly, true
+}
