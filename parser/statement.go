@@ -5,7 +5,7 @@ type Kind uint8
 
 // Kinds of commands. The zero value is the safe one.
 const (
-	// KindUnknown is a command that was not understood: it may do anything.
+	// KindUnknown is a command that was not understood, or DO, CALL, LOAD: it may do anything.
 	KindUnknown Kind = iota
 	// KindSelect is SELECT, WITH ... SELECT, VALUES or TABLE. It reads only, as far
 	// as syntax tells: see Command.Locking, Into, Writes and Functions.
@@ -18,7 +18,8 @@ const (
 	// names, rights or types mean in this database or the cluster.
 	KindDefinition
 	// KindTempDefinition creates a temporary relation only (CREATE TEMP TABLE, ... AS,
-	// SELECT INTO TEMP): it concerns this session alone.
+	// SELECT INTO TEMP): it concerns this session alone. One that also writes, inherits or runs a
+	// prepared statement is KindDefinition, like every CREATE whose name alone does not tell.
 	KindTempDefinition
 	// KindBegin is BEGIN or START TRANSACTION.
 	KindBegin
@@ -121,29 +122,39 @@ type Command struct {
 	Functions []Function // once each
 	Operators []Operator // once each: explicit ones, and those that IN, BETWEEN, LIKE, NULLIF, IS DISTINCT, JOIN USING, CASE x WHEN imply
 	Casts     []Cast     // once each
+	// Attributes are the names that stand after a dot, once each: columns, or by functional notation
+	// functions of one row (t.f and (t).f may mean f(t), manual section 8.16.5).
+	Attributes []string
 
 	// Bypass names of things that a cached answer can't hold, found in the tree.
-	Locking          bool // FOR UPDATE, FOR SHARE ...
-	Into             bool // SELECT INTO
-	CurrentTime      bool // CURRENT_DATE, LOCALTIME, CURRENT_TIMESTAMP ... (any SQLValueFunction of time)
-	SessionIdentity  bool // CURRENT_USER, SESSION_USER, CURRENT_ROLE, CURRENT_CATALOG, CURRENT_SCHEMA
-	TimeLiteral      bool // a string constant holds the word now, today, tomorrow or yesterday
-	SystemColumn     bool // ctid, xmin, xmax, cmin, cmax are named (tableoid is not one of them)
-	TableSample      bool
-	RangeTableFunc   bool // XMLTABLE, JSON_TABLE, ...
-	Unsupported      bool // a node that the analysis does not know: not cacheable, and a write to anything
-	UnsupportedWhat  string
-	ExecutesUnknown  bool // DO, CALL, EXECUTE and the like inside: may do anything
+	Locking         bool // FOR UPDATE, FOR SHARE ...
+	Into            bool // SELECT INTO
+	CurrentTime     bool // CURRENT_DATE, LOCALTIME, CURRENT_TIMESTAMP ... (any SQLValueFunction of time)
+	SessionIdentity bool // CURRENT_USER, SESSION_USER, CURRENT_ROLE, CURRENT_CATALOG, CURRENT_SCHEMA
+	TimeLiteral     bool // a string constant holds the word now, today, tomorrow or yesterday
+	SystemColumn    bool // ctid, xmin, xmax, cmin, cmax are named (tableoid is not one of them)
+	TableSample     bool
+	RangeTableFunc  bool // XMLTABLE, JSON_TABLE, XML and SQL/JSON expressions: they call functions that the tree does not name
+	Unsupported     bool // a node that the analysis does not know: not cacheable, and a write to anything
+	UnsupportedWhat string
+	ExecutesUnknown bool // DO, CALL, EXECUTE and the like inside: may do anything
 
 	// Transaction control.
 	Isolation string // BEGIN: "read committed", "serializable", ... or "" when not given
 	Chain     bool   // COMMIT AND CHAIN, ROLLBACK AND CHAIN
 
+	// Inner is the kind of the command inside EXPLAIN, PREPARE, DECLARE CURSOR and COPY (query) TO,
+	// KindUnknown for all others. Of a plain EXPLAIN nothing else is told.
+	Inner Kind
+
 	// Names.
-	Setting       string // KindSet: name of the setting in lower case, "" for several or all
-	StatementName string // KindPrepare, KindDeallocate: name; "" for DEALLOCATE ALL
-	CopyIn        bool   // COPY ... FROM STDIN: the server will ask for data
-	Cluster       bool   // KindDefinition that concerns the whole cluster (roles, databases, ALTER SYSTEM)
+	Setting        string // KindSet: name of the setting in lower case, "" for several (SET TRANSACTION, SET CONSTRAINTS) or all
+	SettingValue   string // KindSet: the values as written, joined by ", "; SET TIME ZONE INTERVAL has ""
+	SettingLocal   bool   // KindSet: SET LOCAL
+	SettingDefault bool   // KindSet: RESET, SET ... TO DEFAULT
+	StatementName  string // KindPrepare, KindExecute, KindDeallocate: name; "" for DEALLOCATE ALL
+	CopyIn         bool   // COPY ... FROM STDIN: the server will ask for data
+	Cluster        bool   // KindDefinition that concerns the whole cluster (roles, databases, ALTER SYSTEM)
 
 	// MaxParam is the highest $n.
 	MaxParam int
