@@ -47,7 +47,7 @@ func run(ctx context.Context, o options, output, progress io.Writer) (err error)
 
 	dsn := o.dsn
 	if dsn == "" {
-		server, err := pgtest.StartServer(ctx, pgtest.WithConfig(
+		server, err := pgtest.StartServer(ctx, pgtest.WithVersion(o.postgres), pgtest.WithConfig(
 			fmt.Sprintf("max_connections = %d", o.idleClients+300), "shared_buffers = 128MB"))
 		if err != nil {
 			return err
@@ -92,7 +92,13 @@ func newReport(o options, u *upstream) *report {
 
 // measure fills the report. What fails is in it.
 func (r *report) measure(ctx context.Context, o options, s *stage, load *pgbench, programs binaries, progress io.Writer) {
-	wanted := slices.DeleteFunc(starters(programs), func(st starter) bool { return !o.wants(st.name) })
+	known := starters(programs)
+	for _, name := range o.peers {
+		if !slices.ContainsFunc(known, func(st starter) bool { return st.name == name }) {
+			r.Missing = append(r.Missing, missing{Peer: name, Reason: "no such peer"})
+		}
+	}
+	wanted := slices.DeleteFunc(known, func(st starter) bool { return !o.wants(st.name) })
 	peers := s.open(ctx, wanted)
 	for _, p := range peers {
 		if p.absent != nil {
@@ -115,7 +121,7 @@ func (r *report) measure(ctx context.Context, o options, s *stage, load *pgbench
 	}
 	r.measureMemory(ctx, o, s, wanted, programs, progress)
 	for _, build := range r.builds() {
-		r.Targets = append(r.Targets, r.targets(build)...)
+		r.Targets = append(r.Targets, r.judge(build)...)
 	}
 }
 

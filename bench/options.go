@@ -47,6 +47,7 @@ type options struct {
 	staleSeconds int // of the race for stale reads; 0: no race
 
 	dsn        string
+	postgres   string // major version of the throw-away server; empty: the newest installed
 	jsonFile   string
 	profileDir string
 }
@@ -73,6 +74,7 @@ func parseOptions(arguments []string, output io.Writer) (options, error) {
 	flags.IntVar(&o.idleClients, "idle", 1000, "idle clients for the memory of a client; 0: not measured")
 	flags.IntVar(&o.staleSeconds, "stale", 5, "seconds of the race for stale reads, per server; 0: no race")
 	flags.StringVar(&o.dsn, "dsn", "", "a running PostgreSQL on 127.0.0.1 that trusts its superuser; without it a throw-away server is started")
+	flags.StringVar(&o.postgres, "postgres", "", "major version of the throw-away server, such as 18; empty: the newest installed")
 	flags.StringVar(&o.jsonFile, "json", "", "also write everything measured to this `file`")
 	flags.StringVar(&o.profileDir, "profile", "", "only take CPU profiles of the hit path, one per mode, into this `directory`")
 	if err := flags.Parse(arguments); err != nil {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"math"
 	"slices"
+	"strings"
 	"text/tabwriter"
 )
 
@@ -20,6 +21,7 @@ func (r *report) print(output io.Writer) error {
 	for _, mode := range r.Modes {
 		r.printMode(table, mode)
 	}
+	r.printBuilds(table)
 	r.printMemory(table)
 	r.printStale(table)
 	r.printTargets(table)
@@ -48,6 +50,24 @@ func (r *report) printMode(table io.Writer, mode string) {
 			show("%.3f", median(c.column(latencyMs))),
 			show("%.1f", median(c.column(hitPercent))),
 			failures(c))
+	}
+}
+
+// printBuilds compares further builds of pgrecall with the first.
+func (r *report) printBuilds(table io.Writer) {
+	builds := r.builds()
+	if len(builds) < 2 {
+		return
+	}
+	fmt.Fprintf(table, "\nagainst %s\tmode\tstmts/s x\tCPU x\t\n", builds[0])
+	for _, c := range r.Cells {
+		if c.Build == "" || c.Build == builds[0] {
+			continue
+		}
+		first := r.cell(builds[0]+strings.TrimPrefix(c.Peer, c.Build), c.Mode)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t\n", c.Peer, c.Mode,
+			show("%.2f", medianRatio(c.column(perSecond), first.column(perSecond))),
+			show("%.2f", medianRatio(c.column(cpuMicros), first.column(cpuMicros))))
 	}
 }
 
@@ -87,10 +107,14 @@ func (r *report) printTargets(table io.Writer) {
 	if len(r.Targets) == 0 {
 		return
 	}
-	fmt.Fprint(table, "\ntarget\tof\tmeasured\tlimit\t\t\n")
+	fmt.Fprint(table, "\ntarget\tof\tmeasured\tfloor\tlimit\t\t\n")
 	for _, t := range r.Targets {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s %g\t%s\t\n",
-			t.What, t.Build, show("%.2f", float64(t.Measured)), t.bound, t.Limit, t.verdict())
+		floor := ""
+		if t.Floor != nil {
+			floor = show("%.2f", float64(*t.Floor))
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s %g\t%s\t\n",
+			t.What, t.Build, show("%.2f", float64(t.Measured)), floor, t.bound, t.Limit, t.Verdict)
 	}
 }
 

@@ -19,6 +19,8 @@ type target struct {
 	What     string  `json:"what"`
 	Measured number  `json:"measured"` // null: not measured
 	Limit    float64 `json:"limit"`
+	Floor    *number `json:"floor,omitempty"` // the same of the floor: what this machine and load allow at most
+	Verdict  string  `json:"verdict"`
 	bound    bound
 }
 
@@ -35,23 +37,31 @@ func (b bound) String() string {
 	return [...]string{atMost: "<=", below: "<", atLeast: ">="}[b]
 }
 
-// verdict is what the table says.
-func (t target) verdict() string {
+// Verdicts.
+const (
+	reached     = "reached"
+	notReached  = "NOT REACHED"
+	notMeasured = "not measured"
+)
+
+// judge fills the verdict in.
+func (t target) judge() target {
 	value := float64(t.Measured)
 	switch {
 	case math.IsNaN(value):
-		return "not measured"
+		t.Verdict = notMeasured
 	case t.bound == atMost && value <= t.Limit,
 		t.bound == below && value < t.Limit,
 		t.bound == atLeast && value >= t.Limit:
-		return "reached"
+		t.Verdict = reached
 	default:
-		return "NOT REACHED"
+		t.Verdict = notReached
 	}
+	return t
 }
 
-// targets compares what was measured of one build of pgrecall with what it promises.
-func (r *report) targets(build string) []target {
+// judge compares what was measured of one build of pgrecall with what it promises.
+func (r *report) judge(build string) []target {
 	var all []target
 	for _, mode := range r.Modes {
 		floor, relay, direct := r.cell(nameFloor, mode), r.cell(nameRelay, mode), r.cell(nameDirect, mode)
@@ -61,11 +71,12 @@ func (r *report) targets(build string) []target {
 			}
 			switch c.role {
 			case roleHit:
+				ceiling := number(medianRatio(floor.column(perSecond), direct.column(perSecond)))
 				all = append(all,
 					target{Build: build, What: "hit CPU x floor, " + mode, Limit: maxHitCPU,
 						Measured: number(medianRatio(c.column(cpuMicros), floor.column(cpuMicros)))},
 					target{Build: build, What: "hits per second x direct, " + mode, Limit: minHitRate[mode], bound: atLeast,
-						Measured: number(medianRatio(c.column(perSecond), direct.column(perSecond)))})
+						Floor: &ceiling, Measured: number(medianRatio(c.column(perSecond), direct.column(perSecond)))})
 			case rolePassThrough:
 				all = append(all, target{Build: build, What: c.Peer + " CPU x relay, " + mode, Limit: maxPassThroughCPU,
 					Measured: number(medianRatio(c.column(cpuMicros), relay.column(cpuMicros)))})
@@ -84,6 +95,9 @@ func (r *report) targets(build string) []target {
 		if s.Peer == build {
 			all = append(all, target{Build: build, What: "stale reads", Measured: s.measured()})
 		}
+	}
+	for i := range all {
+		all[i] = all[i].judge()
 	}
 	return all
 }

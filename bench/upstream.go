@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -48,8 +49,8 @@ func openUpstream(ctx context.Context, dsn string) (*upstream, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, _, err := net.SplitHostPort(net.JoinHostPort(config.Host, "0")); err != nil || config.Host == "" || config.Host[0] == '/' {
-		return nil, fmt.Errorf("host %q: the servers in the middle need TCP", config.Host)
+	if strings.HasPrefix(config.Host, "/") {
+		return nil, fmt.Errorf("host %q: the programs in the middle need TCP", config.Host)
 	}
 	u := &upstream{
 		at: address{host: config.Host, port: int(config.Port)}, user: config.User, database: benchDatabase, admin: dsn,
