@@ -80,10 +80,14 @@ type Function struct {
 	Kind         byte // f a w p
 	Builtin      bool // of pg_catalog, made by initdb
 	UnsafeResult bool // its result's type is not Safe
+	OrderedSet   bool // an ordered-set or hypothetical-set aggregate: a call names only its direct arguments
 }
 
 // Accepts tells whether a call with so many arguments can mean this function.
 func (f *Function) Accepts(args int, variadic bool) bool {
+	if f.OrderedSet {
+		return true
+	}
 	if f.Kind == 'a' && args == 0 { // count(*)
 		return f.Args == 0
 	}
@@ -108,4 +112,8 @@ type Type struct {
 	// Safe types are built in (except reg*, timetz, and what depends on more than settings), enumerations, domains and
 	// arrays of such, and types of extensions whose input and output functions are immutable.
 	Safe bool
+	// UnsafeCast is true when somebody created an explicit cast to this type with a function that isn't immutable.
+	UnsafeCast bool
+	// Base is the name of the type behind domains and arrays, as in Relation.ColumnTypes.
+	Base string
 }

@@ -1,0 +1,113 @@
+package catalog
+
+// functions reads pg_proc. The row version of what users made goes into the digest: a new body or new
+// rights change it.
+func (l *loader) functions() error {
+	l.results = make(map[*Function][]uint32)
+	l.arguments = make(map[*Function]uint32)
+	var f Function
+	var volatility, kind, version string
+	var result, first uint32
+	var outputs []uint32
+	return l.each(`
+SELECT p.oid, n.nspname::text, p.proname::text, p.pronargs::int4, p.pronargdefaults::int4,
+       p.provariadic <> 0, p.provolatile::text, p.prokind::text, p.prorettype,
+       coalesce(p.proargtypes[0], 0::oid),
+       ARRAY(SELECT t FROM unnest(p.proallargtypes, p.proargmodes) u (t, m) WHERE m IN ('o', 'b', 't')),
+       EXISTS (SELECT FROM pg_aggregate g WHERE g.aggfnoid = p.oid AND g.aggkind <> 'n'),
+       CASE WHEN p.oid >= `+firstNormal+` THEN p.xmin::text ELSE '' END
+  FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+ ORDER BY p.oid`,
+		[]any{
+			&f.OID, &f.Schema, &f.Name, &f.Args, &f.Defaults, &f.Variadic, &volatility, &kind, &result,
+			&first, &outputs, &f.OrderedSet, &version,
+		},
+		func() {
+			function := &Function{
+				OID: f.OID, Schema: f.Schema, Name: f.Name, Args: f.Args, Defaults: f.Defaults,
+				Variadic: f.Variadic, OrderedSet: f.OrderedSet, Volatility: volatility[0], Kind: kind[0],
+				Builtin: f.OID < FirstNormalObjectID && f.Schema == systemSchema,
+			}
+			l.snapshot.functions[f.Name] = append(l.snapshot.functions[f.Name], function)
+			if function.Builtin && function.Volatility == 'i' {
+				return
+			}
+			l.results[function] = append(outputs, result)
+			outputs = nil
+			if function.Args >= 1 && function.Args-function.Defaults <= 1 || function.Variadic && function.Args <= 2 {
+				l.arguments[function] = first
+			}
+		})
+}
+
+func (l *loader) operators() error {
+	var o Operator
+	var volatility, version string
+	return l.each(`
+SELECT o.oid, n.nspname::text, o.oprname::text, coalesce(p.provolatile, 'v')::text,
+       CASE WHEN o.oid >= `+firstNormal+` THEN o.xmin::text ELSE '' END
+  FROM pg_operator o JOIN pg_namespace n ON n.oid = o.oprnamespace LEFT JOIN pg_proc p ON p.oid = o.oprcode
+ ORDER BY o.oid`,
+		[]any{&o.OID, &o.Schema, &o.Name, &volatility, &version},
+		func() {
+			operator := &Operator{
+				OID: o.OID, Schema: o.Schema, Name: o.Name, Volatility: volatility[0],
+				Builtin: o.OID < FirstNormalObjectID && o.Schema == systemSchema,
+			}
+			l.snapshot.operators[o.Name] = append(l.snapshot.operators[o.Name], operator)
+		})
+}
+
+// casts reads the casts that users made. An explicit one with a function that isn't immutable spoils casts to its
+// type; an implicit one may be anywhere.
+func (l *loader) casts() error {
+	var source, target uint32
+	var context, method, volatility, version string
+	return l.each(`
+SELECT c.castsource, c.casttarget, c.castcontext::text, c.castmethod::text, coalesce(p.provolatile, 'i')::text, c.xmin::text
+  FROM pg_cast c LEFT JOIN pg_proc p ON p.oid = c.castfunc
+ WHERE c.oid >= `+firstNormal+` ORDER BY c.castsource, c.casttarget`,
+		[]any{&source, &target, &context, &method, &volatility, &version},
+		func() {
+			switch {
+			case method == "i" && context != "e":
+				l.inoutCasts = append(l.inoutCasts, castPair{source, target})
+			case volatility == "i":
+			case context == "e":
+				if t := l.rawTypes[target]; t != nil {
+					t.entry.UnsafeCast = true
+				}
+			default:
+				l.snapshot.UnsafeCasts = true
+			}
+		})
+}
+
+// others reads what has no place of its own in a snapshot, for the digest: schemas and their rights, enumerations' labels,
+// text search configurations, collations, event triggers.
+func (l *loader) others() error {
+	var a, b, c, d string
+	for _, query := range []string{
+		`SELECT oid::text, nspname::text, nspowner::text, coalesce(nspacl::text, '') FROM pg_namespace
+		  WHERE nspname !~ '^pg_(toast_)?temp_' ORDER BY oid`,
+		`SELECT oid::text, enumtypid::text, enumlabel::text, enumsortorder::text FROM pg_enum ORDER BY oid`,
+		`SELECT oid::text, xmin::text, '', '' FROM pg_ts_config WHERE oid >= ` + firstNormal + ` ORDER BY oid`,
+		`SELECT oid::text, xmin::text, '', '' FROM pg_ts_dict WHERE oid >= ` + firstNormal + ` ORDER BY oid`,
+		`SELECT mapcfg::text, maptokentype::text, mapseqno::text, mapdict::text FROM pg_ts_config_map
+		  WHERE mapcfg >= ` + firstNormal + ` ORDER BY mapcfg, maptokentype, mapseqno`,
+		`SELECT oid::text, xmin::text, '', '' FROM pg_collation WHERE oid >= ` + firstNormal + ` ORDER BY oid`,
+		`SELECT oid::text, polrelid::text, xmin::text, '' FROM pg_policy ORDER BY oid`,
+		`SELECT oid::text, conrelid::text, contypid::text, xmin::text FROM pg_constraint WHERE contype IN ('c', 'f') ORDER BY oid`,
+		`SELECT datname::text, datdba::text, coalesce(datacl::text, ''), '' FROM pg_database WHERE datname = current_database()`,
+	} {
+		if err := l.each(query, []any{&a, &b, &c, &d}, func() {}); err != nil {
+			return err
+		}
+	}
+	return l.each(`SELECT evtname::text, evtevent::text, evtfoid::text, evtenabled::text FROM pg_event_trigger ORDER BY oid`,
+		[]any{&a, &b, &c, &d}, func() {
+			if d != "D" {
+				l.snapshot.EventTriggers = true
+			}
+		})
+}

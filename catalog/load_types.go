@@ -1,0 +1,222 @@
+package catalog
+
+import (
+	"fmt"
+	"slices"
+)
+
+// rawType is a row of pg_type with what decides whether it is safe.
+type rawType struct {
+	entry     *Type
+	kind      byte   // typtype: b c d e m p r
+	category  byte   // typcategory
+	base      uint32 // typbasetype of a domain
+	element   uint32 // typelem
+	relation  uint32 // typrelid of a composite
+	subtype   uint32 // of a range or multirange
+	immutable bool   // input and output functions
+	unsafe    bool   // a domain's check calls a function that isn't immutable
+	state     byte   // of the safety's computation
+}
+
+// States of a type's judgement. A type that contains itself through a composite is judged by the rest of its parts.
+const (
+	unjudged = iota
+	judging
+	judged
+)
+
+// safeTypes are the scalar types of initdb whose values mean the same at any time under the same settings.
+// Missing on purpose: reg* print names that depend on the search path and change with definitions; timetz takes
+// the zone's offset of today; xid, cid, tid and snapshots tell of the server's state.
+var safeTypes = map[string]bool{ //nolint:gochecknoglobals // constant
+	"bool": true, "bytea": true, "char": true, "name": true, "int8": true, "int2": true, "int4": true,
+	"text": true, "oid": true, "json": true, "jsonb": true, "jsonpath": true, "xml": true,
+	"point": true, "lseg": true, "path": true, "box": true, "polygon": true, "line": true, "circle": true,
+	"cidr": true, "inet": true, "macaddr": true, "macaddr8": true, "float4": true, "float8": true,
+	"numeric": true, "money": true, "bpchar": true, "varchar": true, "date": true, "time": true,
+	"timestamp": true, "timestamptz": true, "interval": true, "bit": true, "varbit": true, "uuid": true,
+	"tsvector": true, "tsquery": true, "int2vector": true, "oidvector": true, "pg_lsn": true,
+}
+
+func (l *loader) types() error {
+	l.rawTypes = make(map[uint32]*rawType)
+	var t Type
+	var r rawType
+	var kind, category, version string
+	err := l.each(`
+SELECT t.oid, n.nspname::text, t.typname::text, t.typtype::text, t.typcategory::text, t.typbasetype, t.typelem, t.typrelid,
+       coalesce(i.provolatile = 'i' AND o.provolatile = 'i', false),
+       t.typtype = 'd' AND EXISTS (
+         SELECT FROM pg_constraint k JOIN pg_depend d ON d.classid = 'pg_constraint'::regclass AND d.objid = k.oid
+           LEFT JOIN pg_operator x ON d.refclassid = 'pg_operator'::regclass AND x.oid = d.refobjid
+           JOIN pg_proc p ON p.oid = CASE WHEN d.refclassid = 'pg_proc'::regclass THEN d.refobjid ELSE x.oprcode END
+          WHERE k.contypid = t.oid AND p.provolatile <> 'i'
+            AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass)),
+       CASE WHEN t.typtype IN ('d', 'b') AND t.oid >= `+firstNormal+` THEN t.xmin::text ELSE '' END
+  FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+  LEFT JOIN pg_proc i ON i.oid = t.typinput LEFT JOIN pg_proc o ON o.oid = t.typoutput
+ WHERE n.nspname !~ '^pg_(toast_)?temp_' AND n.nspname <> 'pg_toast'
+ ORDER BY t.oid`,
+		[]any{
+			&t.OID, &t.Schema, &t.Name, &kind, &category, &r.base, &r.element, &r.relation,
+			&r.immutable, &r.unsafe, &version,
+		},
+		func() {
+			entry, raw := t, r
+			raw.entry, raw.kind, raw.category = &entry, kind[0], category[0]
+			l.rawTypes[t.OID] = &raw
+			l.snapshot.types[name{t.Schema, t.Name}] = &entry
+		})
+	if err != nil {
+		return err
+	}
+	multirange := "0::oid"
+	if l.snapshot.ServerVersion >= 140000 {
+		multirange = "rngmultitypid"
+	}
+	var typ, multi, subtype uint32
+	return l.each(fmt.Sprintf("SELECT rngtypid, %s, rngsubtype FROM pg_range ORDER BY rngtypid", multirange),
+		[]any{&typ, &multi, &subtype},
+		func() {
+			for _, oid := range []uint32{typ, multi} {
+				if raw := l.rawTypes[oid]; raw != nil {
+					raw.subtype = subtype
+				}
+			}
+		})
+}
+
+// judge fills in what depends on several parts.
+func (l *loader) judge() {
+	for oid := range l.rawTypes {
+		l.safe(oid)
+	}
+	for oid, raw := range l.rawTypes {
+		raw.entry.Base = l.baseName(oid)
+	}
+	for oid, columns := range l.attributes {
+		r := l.snapshot.byOID[oid]
+		if r == nil {
+			continue
+		}
+		r.ColumnTypes = make(map[string]string, len(columns))
+		for _, column := range columns {
+			r.ColumnTypes[column.name] = l.baseName(column.typ)
+			if r.UnsafeColumn == "" && !l.safe(column.typ) {
+				r.UnsafeColumn = column.name
+			}
+		}
+	}
+	for f, types := range l.results {
+		f.UnsafeResult = slices.ContainsFunc(types, func(oid uint32) bool { return !l.safeResult(oid) })
+	}
+	hidden := make(map[string]bool)
+	for f, argument := range l.arguments {
+		if l.takesRow(argument) && (f.Volatility != 'i' || f.UnsafeResult) {
+			hidden[f.Name] = true
+		}
+	}
+	for f := range hidden {
+		l.snapshot.HiddenCalls = append(l.snapshot.HiddenCalls, f)
+	}
+	slices.Sort(l.snapshot.HiddenCalls)
+	for _, c := range l.inoutCasts {
+		if !l.safe(c.source) || !l.safe(c.target) || l.category(c.target) == 'D' {
+			l.snapshot.UnsafeCasts = true
+		}
+	}
+}
+
+// safe tells whether values of a type may be cached, see Type.Safe.
+func (l *loader) safe(oid uint32) bool {
+	raw := l.rawTypes[oid]
+	if raw == nil {
+		return false
+	}
+	switch raw.state {
+	case judging:
+		return true // the outer call decides
+	case judged:
+		return raw.entry.Safe
+	}
+	raw.state = judging
+	safe := l.judgeType(raw)
+	raw.state, raw.entry.Safe = judged, safe
+	return safe
+}
+
+func (l *loader) judgeType(raw *rawType) bool {
+	builtin := raw.entry.OID < FirstNormalObjectID
+	switch raw.kind {
+	case 'b':
+		switch {
+		case builtin && safeTypes[raw.entry.Name]:
+			return true
+		case raw.category == 'A' && raw.element != 0:
+			return l.safe(raw.element)
+		}
+		return !builtin && raw.immutable
+	case 'd':
+		return !raw.unsafe && l.safe(raw.base)
+	case 'e':
+		return true
+	case 'r', 'm':
+		return l.safe(raw.subtype)
+	case 'c':
+		columns, known := l.attributes[raw.relation]
+		return known && !slices.ContainsFunc(columns, func(c attribute) bool { return !l.safe(c.typ) })
+	}
+	return false
+}
+
+// safeResult is safe for a function's result: pseudo-types are only as unsafe as the arguments that they
+// take their form from, and those are judged where they come from.
+func (l *loader) safeResult(oid uint32) bool {
+	raw := l.rawTypes[oid]
+	return raw != nil && (raw.kind == 'p' || l.safe(oid))
+}
+
+// takesRow tells whether an argument of this type accepts a row of some table.
+func (l *loader) takesRow(oid uint32) bool {
+	raw := l.rawTypes[oid]
+	if raw == nil {
+		return false
+	}
+	switch raw.kind {
+	case 'c':
+		return true
+	case 'd':
+		return l.takesRow(raw.base)
+	case 'p':
+		switch raw.entry.Name {
+		case "record", "any", "anyelement", "anynonarray", "anycompatible", "anycompatiblenonarray":
+			return true
+		}
+	}
+	return false
+}
+
+func (l *loader) category(oid uint32) byte {
+	if raw := l.rawTypes[oid]; raw != nil {
+		return raw.category
+	}
+	return 0
+}
+
+// baseName is the name of the type behind domains and arrays.
+func (l *loader) baseName(oid uint32) string {
+	for {
+		raw := l.rawTypes[oid]
+		switch {
+		case raw == nil:
+			return ""
+		case raw.kind == 'd' && raw.base != 0:
+			oid = raw.base
+		case raw.kind == 'b' && raw.category == 'A' && raw.element != 0:
+			oid = raw.element
+		default:
+			return raw.entry.Name
+		}
+	}
+}
