@@ -36,11 +36,7 @@ const shortPreimage = 1024
 // Neither is kept.
 func SimpleKey(scope *[32]byte, canonical []byte) Key {
 	var short [shortPreimage]byte
-	b := room(short[:0], 1+32+8+len(canonical))
-	b = append(b, byte(domainSimple))
-	b = append(b, scope[:]...)
-	b = appendPart(b, canonical)
-	return sha256.Sum256(b)
+	return sha256.Sum256(appendSimple(short[:0], scope, canonical))
 }
 
 // ExtendedKey returns the key of the answer to one Execute that fetches all rows of a portal. The
@@ -49,12 +45,7 @@ func SimpleKey(scope *[32]byte, canonical []byte) Key {
 // any of them never share a key. The name of the portal and of the statement do not belong to it.
 func ExtendedKey(scope, statement *[32]byte, bindTail []byte) Key {
 	var short [shortPreimage]byte
-	b := room(short[:0], 1+32+32+8+len(bindTail))
-	b = append(b, byte(domainExtended))
-	b = append(b, scope[:]...)
-	b = append(b, statement[:]...)
-	b = appendPart(b, bindTail)
-	return sha256.Sum256(b)
+	return sha256.Sum256(appendExtended(short[:0], scope, statement, bindTail))
 }
 
 // StatementDigest returns what ExtendedKey and DescriptionKey need to know of a prepared
@@ -62,24 +53,45 @@ func ExtendedKey(scope, statement *[32]byte, bindTail []byte) Key {
 // them, 4 bytes each. It is computed once for each Parse.
 func StatementDigest(canonical, parameterTypes []byte) [32]byte {
 	var short [shortPreimage]byte
-	b := room(short[:0], 1+8+len(canonical)+8+len(parameterTypes))
-	b = append(b, byte(domainStatement))
-	b = appendPart(b, canonical)
-	b = appendPart(b, parameterTypes)
-	return sha256.Sum256(b)
+	return sha256.Sum256(appendStatement(short[:0], canonical, parameterTypes))
 }
 
 // DescriptionKey returns the key of the answer to Describe of a prepared statement:
 // ParameterDescription and RowDescription, or NoData.
 func DescriptionKey(scope, statement *[32]byte) Key {
-	var b [1 + 32 + 32]byte
-	b[0] = byte(domainDescription)
-	copy(b[1:], scope[:])
-	copy(b[33:], statement[:])
-	return sha256.Sum256(b[:])
+	var short [1 + 32 + 32]byte
+	return sha256.Sum256(appendDescription(short[:0], scope, statement))
 }
 
-// room returns b with room for n bytes, b itself where it is large enough.
+func appendSimple(b []byte, scope *[32]byte, canonical []byte) []byte {
+	b = room(b, 1+32+8+len(canonical))
+	b = append(b, byte(domainSimple))
+	b = append(b, scope[:]...)
+	return appendPart(b, canonical)
+}
+
+func appendExtended(b []byte, scope, statement *[32]byte, bindTail []byte) []byte {
+	b = room(b, 1+32+32+8+len(bindTail))
+	b = append(b, byte(domainExtended))
+	b = append(b, scope[:]...)
+	b = append(b, statement[:]...)
+	return appendPart(b, bindTail)
+}
+
+func appendStatement(b, canonical, parameterTypes []byte) []byte {
+	b = room(b, 1+8+len(canonical)+8+len(parameterTypes))
+	b = append(b, byte(domainStatement))
+	b = appendPart(b, canonical)
+	return appendPart(b, parameterTypes)
+}
+
+func appendDescription(b []byte, scope, statement *[32]byte) []byte {
+	b = append(b, byte(domainDescription))
+	b = append(b, scope[:]...)
+	return append(b, statement[:]...)
+}
+
+// room returns the empty b, or where b is too small for n bytes an empty slice that is not.
 func room(b []byte, n int) []byte {
 	if n <= cap(b) {
 		return b

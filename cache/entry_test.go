@@ -1,0 +1,124 @@
+package cache
+
+import (
+	"bytes"
+	"math"
+	"reflect"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/pgrecall/pgrecall/invalidator"
+)
+
+func TestNewEntryKeepsEverything(t *testing.T) {
+	message := rapid.OneOf(rapid.Just([]byte(nil)), rapid.SliceOfN(rapid.Byte(), 0, 100))
+	rapid.Check(t, func(t *rapid.T) {
+		parameters, row, data := message.Draw(t, "parameters"), message.Draw(t, "row"), message.Draw(t, "data")
+		var stamp invalidator.Stamp
+		for range rapid.IntRange(0, 5).Draw(t, "marks") {
+			stamp = append(stamp, invalidator.Mark{
+				Slot: invalidator.Slot(rapid.Uint32().Draw(t, "slot")),
+				Word: rapid.Uint64().Draw(t, "word"),
+			})
+		}
+		source := &Source{}
+		e := NewEntry(parameters, row, data, stamp, source, 7, 9)
+		for _, m := range []struct{ got, want []byte }{{e.Parameters, parameters}, {e.Row, row}, {e.Data, data}} {
+			if !bytes.Equal(m.got, m.want) || (m.got == nil) != (m.want == nil) {
+				t.Fatalf("message %#v, want %#v", m.got, m.want)
+			}
+			if cap(m.got) != len(m.got) {
+				t.Fatalf("an append would run into the next message: len %d, cap %d", len(m.got), cap(m.got))
+			}
+		}
+		if len(e.Stamp) != len(stamp) || len(stamp) > 0 && !reflect.DeepEqual(e.Stamp, stamp) || cap(e.Stamp) != len(e.Stamp) {
+			t.Fatalf("stamp %v, want %v", e.Stamp, stamp)
+		}
+		if e.Source != source || e.Filled != 7 || e.Origin != 9 {
+			t.Fatalf("entry %+v", e)
+		}
+		if least := len(parameters) + len(row) + len(data) + markSize*len(stamp); e.Size() < entryOverhead+least {
+			t.Fatalf("size %d is less than what it holds, %d", e.Size(), entryOverhead+least)
+		}
+		// The entry has copies: what its maker does to the slices later is no concern of it.
+		before := bytes.Clone(e.Data)
+		for i := range data {
+			data[i]++
+		}
+		if !bytes.Equal(e.Data, before) {
+			t.Fatal("the entry shares memory with its maker")
+		}
+	})
+}
+
+func TestNewEntryTakesTwoAllocations(t *testing.T) {
+	row, data, stamp, source := make([]byte, 60), make([]byte, 40), make(invalidator.Stamp, 2), &Source{}
+	var sink *Entry
+	if n := testing.AllocsPerRun(100, func() { sink = NewEntry(nil, row, data, stamp, source, 0, 0) }); n != 2 {
+		t.Errorf("%v allocations", n)
+	}
+	_ = sink
+}
+
+func TestExpired(t *testing.T) {
+	var low Key // takes nothing away
+	high := Key{}
+	for i := range high {
+		high[i] = 0xff // takes almost a tenth away
+	}
+	const second = int64(time.Second)
+	for _, c := range []struct {
+		name        string
+		key         Key
+		filled, now int64
+		ttl         time.Duration
+		want        bool
+	}{
+		{"no ttl", low, 0, 0, 0, true},
+		{"negative ttl", low, 0, 0, -1, true},
+		{"just filled", low, 5, 5, 1, false},
+		{"filled after the caller looked at the clock", low, 5, 4, 1, false},
+		{"last nanosecond", low, 0, second - 1, time.Second, false},
+		{"ttl reached", low, 0, second, time.Second, true},
+		{"nine tenths", high, 0, second * 9 / 10, time.Second, false},
+		{"a little more than nine tenths", high, 0, second*9/10 + 1, time.Second, true},
+		{"longest ttl", low, 0, math.MaxInt64 - 1, math.MaxInt64, false},
+		{"longest ttl, jittered", high, 0, math.MaxInt64 / 2, math.MaxInt64, false},
+		{"age beyond int64", low, math.MinInt64, math.MaxInt64, math.MaxInt64, true},
+		{"ttl lengthened by a reload", low, 0, second, 2 * time.Second, false},
+	} {
+		if got := (&Entry{Filled: c.filled}).Expired(c.key, c.now, c.ttl); got != c.want {
+			t.Errorf("%s: %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+// TestExpirySpreads fills a thousand entries at once and counts how many expire in each hundredth
+// of the last tenth of their TTL.
+func TestExpirySpreads(t *testing.T) {
+	const entries, ttl = 1000, 100 * time.Second
+	var scope [32]byte
+	var buckets [10]int
+	for i := range entries {
+		key := SimpleKey(&scope, []byte{byte(i), byte(i >> 8)})
+		e := &Entry{}
+		for b := range buckets {
+			from, to := int64(90+b)*int64(time.Second), int64(91+b)*int64(time.Second)
+			if !e.Expired(key, from, ttl) && e.Expired(key, to, ttl) {
+				buckets[b]++
+			}
+		}
+	}
+	total := 0
+	for b, n := range buckets {
+		total += n
+		if n < entries/20 || n > entries/5 {
+			t.Errorf("%d of %d entries expire in second %d", n, entries, 90+b)
+		}
+	}
+	if total != entries {
+		t.Errorf("%d of %d entries expire in the last tenth", total, entries)
+	}
+}
