@@ -1,0 +1,106 @@
+package config
+
+import (
+	"slices"
+	"time"
+
+	"github.com/pgrecall/pgrecall/cachepolicy"
+)
+
+// Config is everything that pgrecall can be told. Load returns it valid; it is not changed after.
+type Config struct {
+	// File is the path of the file that was read, "" without one.
+	File string
+
+	// Upstream is the DSN of the PostgreSQL behind pgrecall. It may hold a password: never log it.
+	Upstream string
+	// Listen are the addresses for clients: host:port or unix:/dir.
+	Listen []string
+	// TLSCert and TLSKey are PEM files for clients' connections; both or none.
+	TLSCert, TLSKey string
+
+	// Admin is the address of the admin HTTP server, "" for none.
+	Admin string
+	// AdminToken is what POST /api/flush needs, "" for nothing. A secret.
+	AdminToken string
+
+	// Cache is on, off or shadow.
+	Cache string
+	// Redis is the URL of L2, "" for none. It may hold a password.
+	Redis string
+	// L1Size is the bound of L1 in bytes.
+	L1Size int64
+	// StatementCache is the bound of the cache of analysed statements in bytes.
+	StatementCache int64
+	// FlightWait is how long a miss waits for another one with the same key.
+	FlightWait time.Duration
+
+	// Replication is auto, on or off.
+	Replication string
+	// CatalogInterval is the time between two looks at the upstream's catalog.
+	CatalogInterval time.Duration
+
+	// MaxConnections is the number of client connections above which new ones are refused.
+	MaxConnections int
+	// MaxHeldMessage is the size in bytes of the largest message that is held to be understood.
+	MaxHeldMessage int64
+	// StartupTimeout bounds the time from accept to the end of authentication.
+	StartupTimeout time.Duration
+	// ShutdownGrace is how long running statements may take after SIGTERM.
+	ShutdownGrace time.Duration
+
+	// LogLevel is debug, info, warn or error; LogFormat text or json.
+	LogLevel, LogFormat string
+
+	// Policy has passed Compile. DefaultTTL, MaxResult, Consistency and Rules are settings;
+	// Epoch is the caller's.
+	Policy *cachepolicy.Policy
+
+	// rulesText is the rules as the file has them, to tell whether a reload changes any.
+	rulesText string
+}
+
+// Defaults returns the configuration of a process that was told nothing. Its Policy is not
+// compiled yet.
+func Defaults() *Config {
+	return &Config{
+		Listen:          []string{"127.0.0.1:6432"},
+		Admin:           "127.0.0.1:9632",
+		Cache:           "on",
+		L1Size:          256 << 20,
+		StatementCache:  64 << 20,
+		FlightWait:      2 * time.Second,
+		Replication:     "auto",
+		CatalogInterval: 30 * time.Second,
+		MaxConnections:  1000,
+		MaxHeldMessage:  1 << 20,
+		StartupTimeout:  60 * time.Second,
+		ShutdownGrace:   30 * time.Second,
+		LogLevel:        "info",
+		LogFormat:       "text",
+		Policy: &cachepolicy.Policy{
+			DefaultTTL:  60 * time.Second,
+			MaxResult:   1 << 20,
+			Consistency: cachepolicy.Strict,
+		},
+	}
+}
+
+// Changed compares two configurations of one process. It returns the paths of the settings that
+// differ, those that a reload can apply apart from those that need a restart.
+func Changed(old, new *Config) (applied, restart []string) {
+	for _, s := range settings() {
+		if slices.Equal(s.get(old), s.get(new)) {
+			continue
+		}
+		if s.reload {
+			applied = append(applied, s.path)
+		} else {
+			restart = append(restart, s.path)
+		}
+	}
+	if old.rulesText != new.rulesText {
+		applied = append(applied, "rules")
+	}
+	return applied, restart
+}

@@ -1,0 +1,150 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// units of byte sizes. kB and its like are binary, as in PostgreSQL's configuration
+// (manual, 20.1.1), so that 512kB means the same in both files.
+func unit(name string) (int64, bool) {
+	switch name {
+	case "", "B":
+		return 1, true
+	case "kB", "KB", "KiB":
+		return 1 << 10, true
+	case "MB", "MiB":
+		return 1 << 20, true
+	case "GB", "GiB":
+		return 1 << 30, true
+	case "TB", "TiB":
+		return 1 << 40, true
+	}
+	return 0, false
+}
+
+// ParseBytes reads a size such as "256MiB", "512kB" or "1000" in bytes.
+func ParseBytes(s string) (int64, error) {
+	digits := strings.TrimRight(s, "BkKMGTi ")
+	factor, ok := unit(strings.TrimSpace(s[len(digits):]))
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if !ok || err != nil || n < 0 || digits[0] == '+' {
+		if errors.Is(err, strconv.ErrRange) {
+			return 0, fmt.Errorf("%q is too large", s)
+		}
+		return 0, fmt.Errorf("%q is not a size in bytes, such as 256MiB, 512kB or 1000", s)
+	}
+	if n > math.MaxInt64/factor {
+		return 0, fmt.Errorf("%q is too large", s)
+	}
+	return n * factor, nil
+}
+
+// FormatBytes writes a size in the largest unit that divides it.
+func FormatBytes(n int64) string {
+	for _, name := range []string{"TiB", "GiB", "MiB", "KiB"} {
+		if factor, _ := unit(name); n != 0 && n%factor == 0 {
+			return strconv.FormatInt(n/factor, 10) + name
+		}
+	}
+	return strconv.FormatInt(n, 10)
+}
+
+// ParseDuration reads a duration such as "60s", "1m30s" or "250ms". Negative ones are errors.
+func ParseDuration(s string) (time.Duration, error) {
+	d, err := time.ParseDuration(s)
+	if err != nil {
+		if _, number := strconv.ParseFloat(s, 64); number == nil {
+			return 0, fmt.Errorf("%q has no unit: write %ss, or ms, m, h", s, s)
+		}
+		return 0, fmt.Errorf("%q is not a duration, such as 60s, 1m30s or 250ms", s)
+	}
+	if d < 0 {
+		return 0, fmt.Errorf("%q is negative", s)
+	}
+	return d, nil
+}
+
+// FormatDuration writes a duration without the zero parts that Duration.String has: 60s, 5m, 1h.
+func FormatDuration(d time.Duration) string {
+	switch {
+	case d >= time.Hour && d%time.Hour == 0:
+		return fmt.Sprintf("%dh", d/time.Hour)
+	case d > time.Minute && d%time.Minute == 0:
+		return fmt.Sprintf("%dm", d/time.Minute)
+	case d >= time.Second && d%time.Second == 0:
+		return fmt.Sprintf("%ds", d/time.Second)
+	}
+	return d.String()
+}
+
+func oneOf(s string, words ...string) error {
+	if slices.Contains(words, s) {
+		return nil
+	}
+	return fmt.Errorf("%q is not one of %s", s, strings.Join(words, ", "))
+}
+
+// checkAddress accepts host:port, and unix:/dir where unix is true.
+func checkAddress(s string, unix bool) error {
+	if dir, ok := strings.CutPrefix(s, "unix:"); ok && unix {
+		if !filepath.IsAbs(dir) {
+			return fmt.Errorf("%q: the directory of a Unix socket must be absolute, such as unix:/var/run/pgrecall", s)
+		}
+		return nil
+	}
+	_, port, err := net.SplitHostPort(s)
+	if err != nil {
+		want := "host:port"
+		if unix {
+			want += " or unix:/dir"
+		}
+		return fmt.Errorf("%q is not an address: want %s", s, want)
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || strconv.FormatUint(n, 10) != port {
+		return fmt.Errorf("%q: %q is not a port from 0 to 65535", s, port)
+	}
+	return nil
+}
+
+// checkDSN reports what is wrong with a DSN without repeating it, because it may hold a password
+// in a place where nobody looks for one.
+func checkDSN(s string) error {
+	if _, err := pgconn.ParseConfig(s); err != nil {
+		var parse *pgconn.ParseConfigError
+		if errors.As(err, &parse) && parse.Unwrap() != nil {
+			// The cause of a URL that doesn't parse quotes all of it.
+			var quoted *url.Error
+			if errors.As(err, &quoted) {
+				return fmt.Errorf("not a DSN: %w", quoted.Err)
+			}
+			return fmt.Errorf("not a DSN: %w", parse.Unwrap())
+		}
+		return errors.New("not a DSN: want postgres://user:password@host:port/database or key=value pairs")
+	}
+	return nil
+}
+
+// checkRedis looks at the scheme and the presence of a host. Several addresses are separated by commas.
+func checkRedis(s string) error {
+	if s == "" {
+		return nil
+	}
+	for _, one := range strings.Split(s, ",") {
+		u, err := url.Parse(strings.TrimSpace(one))
+		if err != nil || (u.Scheme != "redis" && u.Scheme != "rediss") || u.Host == "" {
+			return errors.New("not a Redis URL: want redis://host:port or rediss://host:port")
+		}
+	}
+	return nil
+}
