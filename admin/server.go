@@ -1,0 +1,173 @@
+package admin
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Limits on requests, generous for operators and useless for a flood.
+const (
+	maxBody           = 64 << 10
+	maxHeader         = 16 << 10
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 10 * time.Second
+	writeTimeout      = 30 * time.Second
+	idleTimeout       = 2 * time.Minute
+	maxScrapes        = 8
+)
+
+// Proxy is what the admin server shows and flushes. Its methods may be called at any time from
+// any goroutine.
+type Proxy interface {
+	// Status returns the figures of this moment.
+	Status() Status
+	// Ready returns nil when clients can be served from the cache, else the reason why not.
+	Ready() error
+	// Flush removes what is cached: of a database, of a table ("t" or "schema.t"), of a
+	// fingerprint; "" and 0 match everything. It returns the number of entries.
+	Flush(database, table string, fingerprint uint64) int
+}
+
+// Options of a Server. Proxy, Gatherer and Logger are required.
+type Options struct {
+	Proxy    Proxy
+	Gatherer prometheus.Gatherer
+	Logger   *slog.Logger
+	// Address is the configured one: its host is a valid Host header, besides addresses and localhost.
+	Address string
+	// Token is what a flush needs, "" for nothing.
+	Token string
+}
+
+// Server serves the admin pages.
+type Server struct {
+	proxy   Proxy
+	logger  *slog.Logger
+	host    string // that of Options.Address, lower case, may be ""
+	token   [sha256.Size]byte
+	secured bool
+	http    *http.Server
+}
+
+// NewServer returns a server that is not listening yet.
+func NewServer(o Options) (*Server, error) {
+	if o.Proxy == nil || o.Gatherer == nil || o.Logger == nil {
+		return nil, errors.New("admin: incomplete options")
+	}
+	s := &Server{proxy: o.Proxy, logger: o.Logger, token: sha256.Sum256([]byte(o.Token)), secured: o.Token != ""}
+	if host, _, err := net.SplitHostPort(o.Address); err == nil {
+		s.host = strings.ToLower(host)
+	}
+	metrics := promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{
+		MaxRequestsInFlight: maxScrapes,
+		ErrorLog:            slog.NewLogLogger(o.Logger.Handler(), slog.LevelWarn),
+		ErrorHandling:       promhttp.ContinueOnError,
+	})
+	mux := http.NewServeMux()
+	mux.Handle("/metrics", only(http.MethodGet, metrics))
+	mux.Handle("/healthz", only(http.MethodGet, http.HandlerFunc(s.health)))
+	mux.Handle("/readyz", only(http.MethodGet, http.HandlerFunc(s.ready)))
+	mux.Handle("/api/status", only(http.MethodGet, http.HandlerFunc(s.status)))
+	mux.Handle("/api/flush", only(http.MethodPost, http.HandlerFunc(s.flush)))
+	mux.Handle("/{$}", only(http.MethodGet, http.HandlerFunc(s.page)))
+	s.http = &http.Server{
+		Handler:           s.guard(mux),
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug),
+	}
+	return s, nil
+}
+
+// Handler returns what Serve serves.
+func (s *Server) Handler() http.Handler { return s.http.Handler }
+
+// Serve answers requests until Shutdown; it then returns nil. It owns the listener.
+func (s *Server) Serve(l net.Listener) error {
+	if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// Shutdown lets running requests finish while ctx lasts and closes the rest.
+func (s *Server) Shutdown(ctx context.Context) error {
+	if err := s.http.Shutdown(ctx); err != nil {
+		return errors.Join(err, s.http.Close())
+	}
+	return nil
+}
+
+// guard refuses requests whose Host header is a name that is not ours: a web page can make its own
+// name point at this address (DNS rebinding) and would then read and flush as the operator.
+func (s *Server) guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'")
+		h.Set("Cache-Control", "no-store")
+		if !s.knows(r.Host) {
+			http.Error(w, "unknown Host header", http.StatusMisdirectedRequest)
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// knows tells whether a Host header is an address, localhost or the configured host.
+func (s *Server) knows(hostport string) bool {
+	host := hostport
+	if h, _, err := net.SplitHostPort(hostport); err == nil {
+		host = h
+	}
+	host = strings.ToLower(host)
+	if host == "localhost" || host != "" && host == s.host {
+		return true
+	}
+	_, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(host, "["), "]"))
+	return err == nil
+}
+
+// only refuses other methods; HEAD goes where GET goes.
+func only(method string, next http.Handler) http.Handler {
+	allow := method
+	if method == http.MethodGet {
+		allow = "GET, HEAD"
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != method && (method != http.MethodGet || r.Method != http.MethodHead) {
+			w.Header().Set("Allow", allow)
+			http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// authorized compares hashes, so that neither the content nor the length of the token shows in
+// the time that it takes.
+func (s *Server) authorized(r *http.Request) bool {
+	if !s.secured {
+		return true
+	}
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	got := sha256.Sum256([]byte(token))
+	return strings.EqualFold(scheme, "bearer") && subtle.ConstantTimeCompare(got[:], s.token[:]) == 1
+}

@@ -1,0 +1,52 @@
+package admin
+
+import "time"
+
+// Status is what the status page shows and /api/status returns. Counters count from Started.
+type Status struct {
+	Version  string    `json:"version"`
+	Upstream string    `json:"upstream"` // host:port, without account
+	Listen   []string  `json:"listen"`
+	Started  time.Time `json:"started"`
+	Now      time.Time `json:"now"`
+
+	Cache             string `json:"cache"` // on, off, shadow
+	ClientConnections int    `json:"client_connections"`
+
+	// Statements by outcome, Bypasses by reason, Invalidations by source, as in the metrics.
+	Statements    map[string]uint64 `json:"statements"`
+	Bypasses      map[string]uint64 `json:"bypasses"`
+	Invalidations map[string]uint64 `json:"invalidations"`
+
+	UpstreamSecondsSaved float64 `json:"upstream_seconds_saved"`
+
+	Tiers []Tier `json:"tiers"`
+}
+
+// Tier is one tier of the cache.
+type Tier struct {
+	Name       string            `json:"name"`
+	Entries    int               `json:"entries"`
+	Bytes      int64             `json:"bytes"`
+	LimitBytes int64             `json:"limit_bytes"`
+	Evictions  map[string]uint64 `json:"evictions"` // by reason
+}
+
+// Hits is the number of statements answered from the cache.
+func (s *Status) Hits() uint64 { return s.Statements["hit_l1"] + s.Statements["hit_l2"] }
+
+// Reads is the number of statements that could have been answered from the cache or bypassed it.
+func (s *Status) Reads() uint64 {
+	return s.Hits() + s.Statements["miss"] + s.Statements["bypass"]
+}
+
+// HitRate is the part of the reads that the policy lets into the cache and that were answered from
+// it, from 0 to 1. Bypasses are told apart, with their reasons, because a higher TTL does not
+// change them.
+func (s *Status) HitRate() float64 {
+	cacheable := s.Hits() + s.Statements["miss"]
+	if cacheable == 0 {
+		return 0
+	}
+	return float64(s.Hits()) / float64(cacheable)
+}
