@@ -1,5 +1,15 @@
 package catalog
 
+// harmless is SQL that tells whether the function with this OID belongs to an extension whose functions, volatile
+// ones too, write no table: without it the uuid of every new row would invalidate the database.
+func harmless(oid string) string {
+	return `EXISTS (
+         SELECT FROM pg_depend h JOIN pg_extension e ON e.oid = h.refobjid
+          WHERE h.classid = 'pg_proc'::regclass AND h.objid = ` + oid + ` AND h.refclassid = 'pg_extension'::regclass AND h.deptype = 'e'
+            AND e.extname IN ('uuid-ossp', 'pgcrypto', 'pg_trgm', 'hstore', 'citext', 'unaccent', 'fuzzystrmatch', 'ltree', 'intarray',
+                              'cube', 'earthdistance', 'isn', 'seg', 'btree_gin', 'btree_gist', 'vector', 'pg_stat_statements'))`
+}
+
 // functions reads pg_proc. The row version of what users made goes into the digest: a new body or new
 // rights change it.
 func (l *loader) functions() error {
@@ -11,21 +21,27 @@ func (l *loader) functions() error {
 	var outputs []uint32
 	return l.each(`
 SELECT p.oid, n.nspname::text, p.proname::text, p.pronargs::int4, p.pronargdefaults::int4,
-       p.provariadic <> 0, p.provolatile::text, p.prokind::text, p.prorettype,
+       p.provariadic <> 0,
+       CASE WHEN p.prokind = 'a' AND p.oid >= `+firstNormal+` THEN (
+         SELECT coalesce(max(x.provolatile::text), 'v') FROM pg_aggregate g JOIN pg_proc x ON x.oid IN (
+           g.aggtransfn, g.aggfinalfn, g.aggcombinefn, g.aggserialfn, g.aggdeserialfn, g.aggmtransfn, g.aggminvtransfn, g.aggmfinalfn)
+          WHERE g.aggfnoid = p.oid)
+       ELSE p.provolatile::text END, p.prokind::text, p.prorettype,
        coalesce(p.proargtypes[0], 0::oid),
        ARRAY(SELECT t FROM unnest(p.proallargtypes, p.proargmodes) u (t, m) WHERE m IN ('o', 'b', 't')),
        EXISTS (SELECT FROM pg_aggregate g WHERE g.aggfnoid = p.oid AND g.aggkind <> 'n'),
+       `+harmless("p.oid")+`,
        CASE WHEN p.oid >= `+firstNormal+` THEN p.xmin::text ELSE '' END
   FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
  ORDER BY p.oid`,
 		[]any{
 			&f.OID, &f.Schema, &f.Name, &f.Args, &f.Defaults, &f.Variadic, &volatility, &kind, &result,
-			&first, &outputs, &f.OrderedSet, &version,
+			&first, &outputs, &f.OrderedSet, &f.Harmless, &version,
 		},
 		func() {
 			function := &Function{
 				OID: f.OID, Schema: f.Schema, Name: f.Name, Args: f.Args, Defaults: f.Defaults,
-				Variadic: f.Variadic, OrderedSet: f.OrderedSet, Volatility: volatility[0], Kind: kind[0],
+				Variadic: f.Variadic, OrderedSet: f.OrderedSet, Harmless: f.Harmless, Volatility: volatility[0], Kind: kind[0],
 				Builtin: f.OID < FirstNormalObjectID && f.Schema == systemSchema,
 			}
 			l.snapshot.functions[f.Name] = append(l.snapshot.functions[f.Name], function)
@@ -69,6 +85,9 @@ SELECT c.castsource, c.casttarget, c.castcontext::text, c.castmethod::text, coal
  WHERE c.oid >= `+firstNormal+` ORDER BY c.castsource, c.casttarget`,
 		[]any{&source, &target, &context, &method, &volatility, &version},
 		func() {
+			if volatility == "v" {
+				l.snapshot.VolatileCasts = true
+			}
 			switch {
 			case method == "i" && context != "e":
 				l.inoutCasts = append(l.inoutCasts, castPair{source, target})

@@ -159,7 +159,7 @@ SELECT confrelid, conrelid, confupdtype::text, confdeltype::text
 }
 
 // expressions finds relations whose defaults, generated columns, checks, policies, index expressions or columns'
-// domains call functions that may write. pg_depend holds no row for functions of initdb, so only others are found.
+// domains call volatile functions. pg_depend holds no row for functions of initdb, so only others are found.
 func (l *loader) expressions() error {
 	var oid uint32
 	return l.each(`
@@ -180,7 +180,7 @@ SELECT DISTINCT e.relation
   LEFT JOIN pg_operator o ON d.refclassid = 'pg_operator'::regclass AND o.oid = d.refobjid
   JOIN pg_proc p ON p.oid = CASE WHEN d.refclassid = 'pg_proc'::regclass THEN d.refobjid ELSE o.oprcode END
  WHERE d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass)
-   AND p.provolatile <> 'i' AND p.oid >= `+firstNormal+`
+   AND p.provolatile = 'v' AND p.oid >= `+firstNormal+` AND NOT `+harmless("p.oid")+`
  ORDER BY 1`,
 		[]any{&oid},
 		func() {

@@ -217,13 +217,17 @@ CREATE TABLE t_domain (id checked);
 CREATE TABLE t_domain_default (id defaulted);
 CREATE TABLE t_policy (id int);
 CREATE POLICY p ON t_policy USING (drifting(id) = 1);
+CREATE EXTENSION "uuid-ossp";
+CREATE TABLE t_uuid (id uuid DEFAULT uuid_generate_v4());
+CREATE FUNCTION steady(int) RETURNS int LANGUAGE sql STABLE AS 'SELECT 1';
+CREATE TABLE t_stable (id int DEFAULT steady(1));
 CREATE TABLE t_builtin (id serial, at timestamptz DEFAULT now(), r float DEFAULT random());
 CREATE TABLE t_fixed (id int DEFAULT fixed(1) CHECK (fixed(id) = 1));
 CREATE INDEX ON t_fixed (fixed(id));`)
 	s := load(t, conn)
 	for relation, want := range map[string]bool{
 		"t_default": true, "t_check": true, "t_operator": true, "t_domain": true, "t_domain_default": true, "t_policy": true,
-		"t_builtin": false, "t_fixed": false,
+		"t_uuid": false, "t_stable": false, "t_builtin": false, "t_fixed": false,
 	} {
 		if r := s.Relation("public", relation); r == nil || r.VolatileFunctions != want {
 			t.Errorf("%s: %+v, want %v", relation, r, want)

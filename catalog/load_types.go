@@ -15,9 +15,11 @@ type rawType struct {
 	relation  uint32 // typrelid of a composite
 	subtype   uint32 // of a range or multirange
 	immutable bool   // input and output functions
-	unsafe    bool   // a domain's check calls a function that isn't immutable
+	check     string // worst volatility of the user-made functions in a domain's checks
 	state     byte   // of the safety's computation
 }
+
+func (r *rawType) builtin() bool { return r.entry.OID < FirstNormalObjectID }
 
 // States of a type's judgement. A type that contains itself through a composite is judged by the rest of its parts.
 const (
@@ -39,6 +41,11 @@ var safeTypes = map[string]bool{ //nolint:gochecknoglobals // constant
 	"tsvector": true, "tsquery": true, "int2vector": true, "oidvector": true, "pg_lsn": true,
 }
 
+// timeTypes are the types whose input reads the clock for 'now', 'today' and the like (manual, section 8.5.1.4).
+var timeTypes = map[string]bool{ //nolint:gochecknoglobals // constant
+	"date": true, "time": true, "timetz": true, "timestamp": true, "timestamptz": true,
+}
+
 func (l *loader) types() error {
 	l.rawTypes = make(map[uint32]*rawType)
 	var t Type
@@ -47,12 +54,12 @@ func (l *loader) types() error {
 	err := l.each(`
 SELECT t.oid, n.nspname::text, t.typname::text, t.typtype::text, t.typcategory::text, t.typbasetype, t.typelem, t.typrelid,
        coalesce(i.provolatile = 'i' AND o.provolatile = 'i', false),
-       t.typtype = 'd' AND EXISTS (
-         SELECT FROM pg_constraint k JOIN pg_depend d ON d.classid = 'pg_constraint'::regclass AND d.objid = k.oid
+       coalesce((
+         SELECT max(p.provolatile::text) FROM pg_constraint k JOIN pg_depend d ON d.classid = 'pg_constraint'::regclass AND d.objid = k.oid
            LEFT JOIN pg_operator x ON d.refclassid = 'pg_operator'::regclass AND x.oid = d.refobjid
            JOIN pg_proc p ON p.oid = CASE WHEN d.refclassid = 'pg_proc'::regclass THEN d.refobjid ELSE x.oprcode END
-          WHERE k.contypid = t.oid AND p.provolatile <> 'i'
-            AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass)),
+          WHERE t.typtype = 'd' AND k.contypid = t.oid
+            AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass)), 'i'),
        CASE WHEN t.typtype IN ('d', 'b') AND t.oid >= `+firstNormal+` THEN t.xmin::text ELSE '' END
   FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
   LEFT JOIN pg_proc i ON i.oid = t.typinput LEFT JOIN pg_proc o ON o.oid = t.typoutput
@@ -60,7 +67,7 @@ SELECT t.oid, n.nspname::text, t.typname::text, t.typtype::text, t.typcategory::
  ORDER BY t.oid`,
 		[]any{
 			&t.OID, &t.Schema, &t.Name, &kind, &category, &r.base, &r.element, &r.relation,
-			&r.immutable, &r.unsafe, &version,
+			&r.immutable, &r.check, &version,
 		},
 		func() {
 			entry, raw := t, r
@@ -94,6 +101,8 @@ func (l *loader) judge() {
 	}
 	for oid, raw := range l.rawTypes {
 		raw.entry.Base = l.baseName(oid)
+		raw.entry.Time = l.holds(oid, func(part *rawType) bool { return timeTypes[part.entry.Name] && part.builtin() })
+		raw.entry.Volatile = l.holds(oid, func(part *rawType) bool { return part.check == "v" })
 	}
 	for oid, columns := range l.attributes {
 		r := l.snapshot.byOID[oid]
@@ -147,7 +156,7 @@ func (l *loader) safe(oid uint32) bool {
 }
 
 func (l *loader) judgeType(raw *rawType) bool {
-	builtin := raw.entry.OID < FirstNormalObjectID
+	builtin := raw.builtin()
 	switch raw.kind {
 	case 'b':
 		switch {
@@ -158,7 +167,7 @@ func (l *loader) judgeType(raw *rawType) bool {
 		}
 		return !builtin && raw.immutable
 	case 'd':
-		return !raw.unsafe && l.safe(raw.base)
+		return raw.check == "i" && l.safe(raw.base)
 	case 'e':
 		return true
 	case 'r', 'm':
@@ -166,6 +175,26 @@ func (l *loader) judgeType(raw *rawType) bool {
 	case 'c':
 		columns, known := l.attributes[raw.relation]
 		return known && !slices.ContainsFunc(columns, func(c attribute) bool { return !l.safe(c.typ) })
+	}
+	return false
+}
+
+// holds tells whether is holds for the type or for a type that its values hold.
+func (l *loader) holds(oid uint32, is func(*rawType) bool) bool {
+	raw := l.rawTypes[oid]
+	switch {
+	case raw == nil:
+		return false
+	case is(raw):
+		return true
+	case raw.base != 0:
+		return l.holds(raw.base, is)
+	case raw.subtype != 0:
+		return l.holds(raw.subtype, is)
+	case raw.kind == 'b' && raw.category == 'A' && raw.element != 0:
+		return l.holds(raw.element, is)
+	case raw.kind == 'c':
+		return slices.ContainsFunc(l.attributes[raw.relation], func(c attribute) bool { return l.holds(c.typ, is) })
 	}
 	return false
 }

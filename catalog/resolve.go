@@ -3,6 +3,8 @@ package catalog
 import (
 	"slices"
 	"sync"
+
+	"github.com/pgrecall/pgrecall/parser"
 )
 
 // FirstNormalObjectID is the lowest OID of an object that wasn't made by initdb
@@ -74,6 +76,12 @@ func (s *Snapshot) Memo(key any, compute func() any) any {
 	}
 	value, _ := s.memo.LoadOrStore(key, compute())
 	return value
+}
+
+// ViewStatement returns what analyze says of a view's definition, once per snapshot.
+func (s *Snapshot) ViewStatement(view *Relation, analyze func(text string) *parser.Statement) *parser.Statement {
+	type key uint32
+	return s.Memo(key(view.OID), func() any { return analyze(view.ViewDefinition) }).(*parser.Statement)
 }
 
 // memo is a Snapshot's store for what others derive from it alone.

@@ -11,6 +11,8 @@ type Snapshot struct {
 	Digest [32]byte
 	// UnsafeCasts is true when somebody created a cast, implicit or by assignment, with a function that is not immutable.
 	UnsafeCasts bool
+	// VolatileCasts is true when somebody created a cast with a volatile function: a conversion may write.
+	VolatileCasts bool
 	// EventTriggers is true when the database has an enabled event trigger.
 	EventTriggers bool
 	// HiddenCalls are the names of functions with one argument that takes rows, other than immutable ones. A
@@ -46,8 +48,8 @@ type Relation struct {
 	Triggers []Trigger
 	// ReferencedBy are the foreign keys that point here.
 	ReferencedBy []ForeignKey
-	// VolatileFunctions is true when a default, check, policy or generated column calls a function outside
-	// pg_catalog that is not immutable: a write may then do anything.
+	// VolatileFunctions is true when a default, check, policy, index or domain of the relation calls a volatile
+	// function outside pg_catalog that isn't known to be harmless: a write may then do anything.
 	VolatileFunctions bool
 	// UnsafeColumn names a column whose type a cache must not trust (see Type.Safe), "" for none.
 	UnsafeColumn string
@@ -76,10 +78,11 @@ type Function struct {
 	Args         int
 	Defaults     int
 	Variadic     bool
-	Volatility   byte // i s v
+	Volatility   byte // i s v; of an aggregate made by a user the worst of its functions'
 	Kind         byte // f a w p
 	Builtin      bool // of pg_catalog, made by initdb
 	UnsafeResult bool // its result's type is not Safe
+	Harmless     bool // of a well-known extension whose functions write no table
 	OrderedSet   bool // an ordered-set or hypothetical-set aggregate: a call names only its direct arguments
 }
 
@@ -114,6 +117,11 @@ type Type struct {
 	Safe bool
 	// UnsafeCast is true when somebody created an explicit cast to this type with a function that isn't immutable.
 	UnsafeCast bool
+	// Volatile is true when a value of this type, or in it, is checked by a volatile function made by a user.
+	Volatile bool
+	// Time is true for date, time and timestamp types and for what holds them (domains, arrays, ranges, composites):
+	// converting a text to it may read the clock ('today').
+	Time bool
 	// Base is the name of the type behind domains and arrays, as in Relation.ColumnTypes.
 	Base string
 }
