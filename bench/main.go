@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -77,10 +78,21 @@ func run(ctx context.Context, o options, output, progress io.Writer) (err error)
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	return r.deliver(o, output)
+}
+
+// deliver prints the report and stores it wherever it was asked for.
+func (r *report) deliver(o options, output io.Writer) error {
+	var table bytes.Buffer
+	failures := []error{r.print(&table)}
 	if o.jsonFile != "" {
-		err = r.write(o.jsonFile)
+		failures = append(failures, r.write(o.jsonFile))
 	}
-	return errors.Join(err, r.print(output))
+	if o.page != "" {
+		failures = append(failures, publish(o.page, table.Bytes()))
+	}
+	_, err := output.Write(table.Bytes())
+	return errors.Join(append(failures, err)...)
 }
 
 func newReport(o options, u *upstream) *report {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -26,36 +27,47 @@ type memory struct {
 // memory is about what is in use.
 const smallGarbage = "GOGC=10"
 
-// measureMemory starts a server of its own for the purpose, as its memory must not hold what the
-// rounds have left.
+// measureMemory measures a pgrecall, in processes of their own: what one held before, it would
+// not ask the system for again.
 func measureMemory(ctx context.Context, o options, s *stage, b binary) memory {
-	nan := number(math.NaN())
-	m := memory{Peer: b.name, Entries: nan, EntryBytes: nan, EntryHeapBytes: nan, IdleBytes: nan, build: true}
-	arguments := []string{"--l1-size", "1GiB", "--default-ttl", "1h"}
-	p := &peer{name: b.name + "-memory", role: roleHit}
-	defer p.close()
-	if err := startPgrecall(ctx, s, p, b, []string{smallGarbage}, arguments...); err != nil {
-		m.Error = err.Error()
-		return m
-	}
+	m := newMemory(b.name)
+	m.build = true
+	var failures []error
 	if o.idleClients > 0 {
-		if err := m.idle(ctx, s.upstream, p, o.idleClients); err != nil {
-			m.Error = err.Error()
-			return m
-		}
+		failures = append(failures, s.with(ctx, b, nil, func(p *peer) error {
+			return m.idle(ctx, s.upstream, p, o.idleClients)
+		}))
 	}
 	if o.entries > 0 {
-		if err := m.entry(ctx, s.upstream, p, o.entries); err != nil {
-			m.Error = err.Error()
-		}
+		failures = append(failures, s.with(ctx, b, []string{smallGarbage}, func(p *peer) error {
+			return m.entry(ctx, s.upstream, p, o.entries)
+		}, "--l1-size", "1GiB", "--default-ttl", "1h"))
+	}
+	if err := errors.Join(failures...); err != nil {
+		m.Error = err.Error()
 	}
 	return m
 }
 
+// newMemory has nothing measured yet.
+func newMemory(peer string) memory {
+	nan := number(math.NaN())
+	return memory{Peer: peer, Entries: nan, EntryBytes: nan, EntryHeapBytes: nan, IdleBytes: nan}
+}
+
+// with starts a pgrecall, calls use and stops it.
+func (s *stage) with(ctx context.Context, b binary, environment []string, use func(*peer) error, arguments ...string) error {
+	p := &peer{name: b.name, role: roleHit}
+	defer p.close()
+	if err := startPgrecall(ctx, s, p, b, environment, arguments...); err != nil {
+		return err
+	}
+	return use(p)
+}
+
 // measureIdle measures the clients of a server that is no pgrecall, to compare with.
 func measureIdle(ctx context.Context, o options, s *stage, st starter) memory {
-	nan := number(math.NaN())
-	m := memory{Peer: st.name, Entries: nan, EntryBytes: nan, EntryHeapBytes: nan, IdleBytes: nan}
+	m := newMemory(st.name)
 	// Its own directory: the rounds have used the name.
 	directory, err := serviceDirectory(s.directory, "memory-"+st.name)
 	if err == nil {
@@ -160,6 +172,9 @@ func (m *memory) entry(ctx context.Context, u *upstream, p *peer, entries int) e
 	if added < float64(entries)/2 {
 		return fmt.Errorf("%d keys were read and %.0f entries made: the memory of an entry is not measured", entries, added)
 	}
+	if after.resident <= before.resident {
+		return fmt.Errorf("%.0f entries were made and resident memory did not grow: the memory of an entry is not measured", added)
+	}
 	m.Entries = number(added)
 	m.EntryBytes = number((after.resident - before.resident) / added)
 	m.EntryHeapBytes = number((after.heap - before.heap) / added)
@@ -176,7 +191,7 @@ type footprint struct{ entries, heap, resident float64 }
 // settle reads the footprint often enough to make the process collect its garbage in between, as
 // every reading allocates, and keeps the lowest values.
 func (p *peer) settle(ctx context.Context) (footprint, error) {
-	const readings, pause = 150, 10 * time.Millisecond
+	const readings, pause = 300, 5 * time.Millisecond
 	var lowest footprint
 	for i := range readings {
 		samples, err := p.metrics.read(ctx)

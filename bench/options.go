@@ -49,6 +49,7 @@ type options struct {
 	dsn        string
 	postgres   string // major version of the throw-away server; empty: the newest installed
 	jsonFile   string
+	page       string // gets the table between its markers
 	profileDir string
 }
 
@@ -76,6 +77,7 @@ func parseOptions(arguments []string, output io.Writer) (options, error) {
 	flags.StringVar(&o.dsn, "dsn", "", "a running PostgreSQL on 127.0.0.1 that trusts its superuser; without it a throw-away server is started")
 	flags.StringVar(&o.postgres, "postgres", "", "major version of the throw-away server, such as 18; empty: the newest installed")
 	flags.StringVar(&o.jsonFile, "json", "", "also write everything measured to this `file`")
+	flags.StringVar(&o.page, "publish", "", "also put the table into this `file`, as in docs/bench.md")
 	flags.StringVar(&o.profileDir, "profile", "", "only take CPU profiles of the hit path, one per mode, into this `directory`")
 	if err := flags.Parse(arguments); err != nil {
 		return options{}, err

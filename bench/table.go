@@ -107,14 +107,14 @@ func (r *report) printTargets(table io.Writer) {
 	if len(r.Targets) == 0 {
 		return
 	}
-	fmt.Fprint(table, "\ntarget\tof\tmeasured\tfloor\tlimit\t\t\n")
+	fmt.Fprint(table, "\ntarget\tof\tmeasured\tlowest\thighest\tfloor\tlimit\t\t\n")
 	for _, t := range r.Targets {
 		floor := ""
 		if t.Floor != nil {
 			floor = show("%.2f", float64(*t.Floor))
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s %g\t%s\t\n",
-			t.What, t.Build, show("%.2f", float64(t.Measured)), floor, t.bound, t.Limit, t.Verdict)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s %g\t%s\t\n",
+			t.What, t.Build, show("%.2f", float64(t.Measured)), show("%.2f", float64(t.Lowest)), show("%.2f", float64(t.Highest)), floor, t.bound, t.Limit, t.Verdict)
 	}
 }
 
@@ -124,14 +124,6 @@ func show(format string, value float64) string {
 		return "-"
 	}
 	return fmt.Sprintf(format, value)
-}
-
-func extremes(values []float64) (lowest, highest float64) {
-	values = slices.DeleteFunc(slices.Clone(values), math.IsNaN)
-	if len(values) == 0 {
-		return math.NaN(), math.NaN()
-	}
-	return slices.Min(values), slices.Max(values)
 }
 
 // failures counts the rounds without values.

@@ -18,6 +18,8 @@ type target struct {
 	Build    string  `json:"build"`
 	What     string  `json:"what"`
 	Measured number  `json:"measured"` // null: not measured
+	Lowest   number  `json:"lowest"`   // of the rounds; null: measured once
+	Highest  number  `json:"highest"`
 	Limit    float64 `json:"limit"`
 	Floor    *number `json:"floor,omitempty"` // the same of the floor: what this machine and load allow at most
 	Verdict  string  `json:"verdict"`
@@ -44,8 +46,18 @@ const (
 	notMeasured = "not measured"
 )
 
-// judge fills the verdict in.
-func (t target) judge() target {
+// of compares a cell with its yardstick, round by round, and judges.
+func (t target) of(c, yardstick *cell, value func(measurement) number) target {
+	ratios := roundRatios(c.column(value), yardstick.column(value))
+	lowest, highest := extremes(ratios)
+	t = t.once(number(median(ratios)))
+	t.Lowest, t.Highest = number(lowest), number(highest)
+	return t
+}
+
+// once sets a value that was measured only once, and judges it.
+func (t target) once(measured number) target {
+	t.Measured, t.Lowest, t.Highest = measured, number(math.NaN()), number(math.NaN())
 	value := float64(t.Measured)
 	switch {
 	case math.IsNaN(value):
@@ -73,13 +85,12 @@ func (r *report) judge(build string) []target {
 			case roleHit:
 				ceiling := number(medianRatio(floor.column(perSecond), direct.column(perSecond)))
 				all = append(all,
-					target{Build: build, What: "hit CPU x floor, " + mode, Limit: maxHitCPU,
-						Measured: number(medianRatio(c.column(cpuMicros), floor.column(cpuMicros)))},
+					target{Build: build, What: "hit CPU x floor, " + mode, Limit: maxHitCPU}.of(c, floor, cpuMicros),
 					target{Build: build, What: "hits per second x direct, " + mode, Limit: minHitRate[mode], bound: atLeast,
-						Floor: &ceiling, Measured: number(medianRatio(c.column(perSecond), direct.column(perSecond)))})
+						Floor: &ceiling}.of(c, direct, perSecond))
 			case rolePassThrough:
-				all = append(all, target{Build: build, What: c.Peer + " CPU x relay, " + mode, Limit: maxPassThroughCPU,
-					Measured: number(medianRatio(c.column(cpuMicros), relay.column(cpuMicros)))})
+				all = append(all,
+					target{Build: build, What: c.Peer + " CPU x relay, " + mode, Limit: maxPassThroughCPU}.of(c, relay, cpuMicros))
 			}
 		}
 	}
@@ -88,16 +99,13 @@ func (r *report) judge(build string) []target {
 			continue
 		}
 		all = append(all,
-			target{Build: build, What: "bytes of a one-row entry", Limit: maxEntryBytes, bound: below, Measured: m.EntryBytes},
-			target{Build: build, What: "bytes of an idle client", Limit: maxIdleBytes, bound: below, Measured: m.IdleBytes})
+			target{Build: build, What: "bytes of a one-row entry", Limit: maxEntryBytes, bound: below}.once(m.EntryBytes),
+			target{Build: build, What: "bytes of an idle client", Limit: maxIdleBytes, bound: below}.once(m.IdleBytes))
 	}
 	for _, s := range r.Stale {
 		if s.Peer == build {
-			all = append(all, target{Build: build, What: "stale reads", Measured: s.measured()})
+			all = append(all, target{Build: build, What: "stale reads"}.once(s.measured()))
 		}
-	}
-	for i := range all {
-		all[i] = all[i].judge()
 	}
 	return all
 }
