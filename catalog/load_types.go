@@ -233,7 +233,8 @@ func (l *loader) category(oid uint32) byte {
 	return 0
 }
 
-// baseName is the name of the type behind domains and arrays.
+// baseName is the name of the type behind domains and arrays, qualified unless initdb made it: a user's
+// type may have the name of another.
 func (l *loader) baseName(oid uint32) string {
 	for {
 		raw := l.rawTypes[oid]
@@ -244,6 +245,8 @@ func (l *loader) baseName(oid uint32) string {
 			oid = raw.base
 		case raw.kind == 'b' && raw.category == 'A' && raw.element != 0:
 			oid = raw.element
+		case !raw.builtin():
+			return raw.entry.Schema + "." + raw.entry.Name
 		default:
 			return raw.entry.Name
 		}

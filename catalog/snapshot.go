@@ -53,7 +53,8 @@ type Relation struct {
 	VolatileFunctions bool
 	// UnsafeColumn names a column whose type a cache must not trust (see Type.Safe), "" for none.
 	UnsafeColumn string
-	// ColumnTypes maps a column's name to its type's name (pg_type.typname of the base type of domains and elements of arrays).
+	// ColumnTypes maps a column's name to its type's name (pg_type.typname of the base type of domains and elements of arrays),
+	// qualified with its schema unless initdb made the type.
 	ColumnTypes map[string]string
 }
 

@@ -1,0 +1,178 @@
+package cachepolicy
+
+import (
+	"slices"
+
+	"github.com/pgrecall/pgrecall/catalog"
+	"github.com/pgrecall/pgrecall/parser"
+)
+
+// calls judges what a command calls: functions, operators, casts. Names are resolved along schemas.
+type calls struct {
+	snapshot *catalog.Snapshot
+	schemas  []string
+	named    []*catalog.Relation // the relations that the command names
+	text     string              // of the command
+}
+
+func (c *calls) command(command *parser.Command) *refusal {
+	for _, f := range command.Functions {
+		if bypass := c.function(f); bypass != nil {
+			return bypass
+		}
+	}
+	for _, o := range command.Operators {
+		if bypass := c.operator(o); bypass != nil {
+			return bypass
+		}
+	}
+	for _, cast := range command.Casts {
+		if bypass := c.cast(cast); bypass != nil {
+			return bypass
+		}
+	}
+	for _, attribute := range command.Attributes {
+		if bypass := c.attribute(attribute); bypass != nil {
+			return bypass
+		}
+	}
+	return nil
+}
+
+// function judges a call: everything that it may mean must be safe, since which one PostgreSQL chooses depends on
+// types that nobody knows here.
+func (c *calls) function(f parser.Function) *refusal {
+	if f.Args == 1 && !f.Named && !f.Variadic { // perhaps a cast: manual, section 4.2.9
+		if t := c.snapshot.Type(c.schemas, f.Schema, f.Name); t != nil {
+			if bypass := c.cast(parser.Cast{Schema: f.Schema, Type: f.Name}); bypass != nil {
+				return bypass
+			}
+			if !slices.ContainsFunc(c.snapshot.Functions(c.schemas, f.Schema, f.Name), accepts(f)) {
+				return nil
+			}
+		}
+	}
+	found := false
+	for _, candidate := range c.snapshot.Functions(c.schemas, f.Schema, f.Name) {
+		if !candidate.Accepts(f.Args, f.Variadic) {
+			continue
+		}
+		found = true
+		if bypass := judgeFunction(candidate); bypass != nil {
+			return bypass
+		}
+	}
+	if !found {
+		return refuse(ReasonUnknownFunction, f.Name)
+	}
+	return nil
+}
+
+func accepts(f parser.Function) func(*catalog.Function) bool {
+	return func(candidate *catalog.Function) bool { return candidate.Accepts(f.Args, f.Variadic) }
+}
+
+func judgeFunction(f *catalog.Function) *refusal {
+	switch {
+	case f.Volatility == 'v' || f.Kind == 'p':
+		return refuse(ReasonVolatile, f.Name)
+	case f.Builtin && f.Volatility == 'i' && !immutableDenied(f.Name):
+		return nil
+	case f.Builtin && f.Volatility == 's' && stableAllowed[f.Name]:
+		return nil
+	case f.Volatility != 'i' || f.Builtin:
+		return refuse(ReasonStable, f.Name)
+	case f.Kind != 'f': // an aggregate's or window function's label says little about what it is made of
+		return refuse(ReasonUnknownFunction, f.Name)
+	case f.UnsafeResult:
+		return refuse(ReasonUnknownType, f.Name)
+	}
+	return nil
+}
+
+func (c *calls) operator(o parser.Operator) *refusal {
+	candidates := c.snapshot.Operators(c.schemas, o.Schema, o.Name)
+	for _, candidate := range candidates {
+		if !candidate.Builtin && candidate.Volatility != 'i' {
+			return refuse(ReasonUnknownOperator, o.Name)
+		}
+	}
+	if len(candidates) == 0 {
+		return refuse(ReasonUnknownOperator, o.Name)
+	}
+	return nil
+}
+
+// cast judges a conversion. The grammar's own names for types (int, timestamp) mean pg_catalog's, others are looked
+// up along the path; where both exist, both must be safe.
+func (c *calls) cast(cast parser.Cast) *refusal {
+	t := c.snapshot.Type(c.schemas, cast.Schema, cast.Type)
+	var builtin *catalog.Type
+	if cast.Schema == "" {
+		builtin = c.snapshot.Type(nil, "pg_catalog", cast.Type)
+	}
+	if t == nil && builtin == nil {
+		return refuse(ReasonUnknownType, cast.Type)
+	}
+	for _, t := range []*catalog.Type{t, builtin} {
+		switch {
+		case t == nil:
+		case !t.Safe:
+			return refuse(ReasonUnknownType, cast.Type)
+		case t.UnsafeCast:
+			return refuse(ReasonUnsafeCast, cast.Type)
+		case t.Time && !c.timeSource(cast):
+			return refuse(ReasonTimeCast, cast.Type)
+		}
+	}
+	return nil
+}
+
+// timeSource tells whether the source of a cast to a date or time can't be a text that says 'now' or 'today'. Constants
+// are judged by the parser (TimeLiteral), parameters by the proxy.
+func (c *calls) timeSource(cast parser.Cast) bool {
+	switch cast.Source {
+	case parser.CastConstant, parser.CastParam:
+		return true
+	case parser.CastFunction:
+		candidates := c.snapshot.Functions(c.schemas, "", cast.Function)
+		return timeResults[cast.Function] && len(candidates) > 0 &&
+			!slices.ContainsFunc(candidates, func(f *catalog.Function) bool { return !f.Builtin })
+	case parser.CastColumn:
+		return c.timeColumn(cast.Column)
+	}
+	return false
+}
+
+// timeColumn tells whether every column of this name in the command's relations is a date or time.
+func (c *calls) timeColumn(column string) bool {
+	if renames(c.text, column) {
+		return false
+	}
+	found := false
+	for _, r := range c.named {
+		if base, has := r.ColumnTypes[column]; has {
+			t := c.snapshot.Type(nil, "pg_catalog", base)
+			if t == nil || !t.Time {
+				return false
+			}
+			found = true
+		}
+	}
+	return found
+}
+
+// attribute judges a name after a dot: where no column has it, t.f calls f(t) (catalog.Snapshot.HiddenCalls).
+func (c *calls) attribute(name string) *refusal {
+	if _, hidden := slices.BinarySearch(c.snapshot.HiddenCalls, name); !hidden {
+		return nil
+	}
+	for _, candidate := range c.snapshot.Functions(c.schemas, "", name) {
+		if candidate.Accepts(1, false) {
+			if bypass := judgeFunction(candidate); bypass != nil {
+				return bypass
+			}
+		}
+	}
+	return nil
+}

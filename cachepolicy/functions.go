@@ -1,0 +1,59 @@
+package cachepolicy
+
+import "strings"
+
+// stableAllowed are the STABLE functions of pg_catalog whose result depends on nothing but their arguments and on settings
+// that are part of every key: TimeZone, DateStyle, IntervalStyle, lc_*, bytea_output, extra_float_digits,
+// search_path, default_text_search_config, xmloption, the database and the user. Each is here for a reason:
+//
+//   - They are stable because they print values with the types' output functions, or compute in the session's time zone.
+//   - What reads the clock, the catalog, the server's or the transaction's state isn't here: age(x), now and its
+//     family, current_setting, pg_*, has_*, to_reg*, obj_description, format_type, *_is_visible, enum-independent lookups.
+//   - What turns text into a type named at run time isn't here, since the text may be 'today': json_populate_record,
+//     json_to_record and their family.
+//   - What runs a query given as text or reads relations isn't here: query_to_xml, ts_stat and their families.
+//
+// Casts in function notation (date(x), timestamptz(x)) are judged as casts.
+var stableAllowed = setOf( //nolint:gochecknoglobals // constant
+	// Date and time in the session's zone.
+	"date_part", "date_trunc", "extract", "date_add", "date_subtract", "timezone", "overlaps", "generate_series",
+	"make_timestamptz", "in_range", "to_char", "to_date", "to_timestamp", "to_number",
+	// Printing values.
+	"concat", "concat_ws", "format", "quote_literal", "quote_nullable", "array_to_string", "array_to_json",
+	"to_json", "to_jsonb", "row_to_json", "json_build_array", "json_build_object", "jsonb_build_array", "jsonb_build_object",
+	"json_agg", "json_agg_strict", "jsonb_agg", "jsonb_agg_strict",
+	"json_object_agg", "json_object_agg_strict", "json_object_agg_unique", "json_object_agg_unique_strict",
+	"jsonb_object_agg", "jsonb_object_agg_strict", "jsonb_object_agg_unique", "jsonb_object_agg_unique_strict",
+	"string_agg", "money", "numeric", "xml", "xml_is_well_formed",
+	// Reading JSON paths with time zones.
+	"jsonb_path_exists_tz", "jsonb_path_match_tz", "jsonb_path_query_tz", "jsonb_path_query_array_tz", "jsonb_path_query_first_tz",
+	// Text search with the session's configuration.
+	"to_tsvector", "to_tsquery", "plainto_tsquery", "phraseto_tsquery", "websearch_to_tsquery",
+	"json_to_tsvector", "jsonb_to_tsvector", "ts_headline",
+	// Encodings: the database's never changes.
+	"convert", "convert_from", "convert_to", "length",
+	// The labels of an enumeration change by DDL only.
+	"enum_first", "enum_last", "enum_range",
+	// Who and where the session is.
+	"current_database", "current_schema", "current_schemas", "current_user", "session_user",
+)
+
+// immutableDenied tells of functions of pg_catalog that are declared IMMUTABLE and still look at the catalog or the server.
+func immutableDenied(name string) bool {
+	return strings.HasPrefix(name, "pg_") && name != "pg_size_pretty" && name != "pg_size_bytes"
+}
+
+// timeResults are the functions of pg_catalog that return a date, time or timestamp whatever they are given, so
+// that converting their result to another such type reads no clock.
+var timeResults = setOf( //nolint:gochecknoglobals // constant
+	"date_trunc", "date_bin", "date_add", "date_subtract", "timezone", "to_timestamp", "to_date",
+	"make_date", "make_timestamp", "make_timestamptz",
+)
+
+func setOf(names ...string) map[string]bool {
+	set := make(map[string]bool, len(names))
+	for _, name := range names {
+		set[name] = true
+	}
+	return set
+}

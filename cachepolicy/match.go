@@ -1,0 +1,129 @@
+package cachepolicy
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/pgrecall/pgrecall/catalog"
+	"github.com/pgrecall/pgrecall/parser"
+)
+
+// subject is what rules look at: a statement that may be cached.
+type subject struct {
+	stmt     *parser.Statement
+	scope    *Scope
+	snapshot *catalog.Snapshot
+	named    []*catalog.Relation // in the text
+	all      []uint32            // named and what stands behind them
+
+	normalized *string // computed when a rule asks for it
+}
+
+// decide applies the rules to a statement that may be cached.
+func (p *Policy) decide(s *subject) Decision {
+	d := Decision{
+		Verdict: Cache, Relations: s.all,
+		TTL: p.DefaultTTL, MaxResult: int(p.MaxResult), Consistency: p.Consistency,
+	}
+	for i := range p.Rules {
+		rule := &p.Rules[i]
+		if !rule.matches(s) {
+			continue
+		}
+		d.Rule = rule
+		if rule.TTL > 0 {
+			d.TTL = rule.TTL
+		}
+		if rule.MaxResult > 0 {
+			d.MaxResult = int(rule.MaxResult)
+		}
+		if rule.Consistency != nil {
+			d.Consistency = *rule.Consistency
+		}
+		if rule.Cache == CacheNever {
+			d.Verdict, d.Reason, d.Detail = Bypass, ReasonRuleNever, rule.Name
+		}
+		break
+	}
+	return d
+}
+
+func (r *Rule) matches(s *subject) bool {
+	m := &r.Match
+	switch {
+	case m.Database != "" && !glob(m.Database, s.scope.Database),
+		m.User != "" && !glob(m.User, s.scope.CurrentUser),
+		m.Fingerprint != "" && m.fingerprint != s.stmt.Fingerprint,
+		(len(m.Tables) > 0 || m.Schema != "") && !r.matchesRelations(s):
+		return false
+	}
+	return m.query == "" || glob(m.query, s.text())
+}
+
+func (r *Rule) matchesRelations(s *subject) bool {
+	if slices.ContainsFunc(s.named, r.Match.relation) {
+		return true
+	}
+	return r.Cache == CacheNever && slices.ContainsFunc(s.all, func(oid uint32) bool {
+		relation := s.snapshot.ByOID(oid)
+		return relation != nil && r.Match.relation(relation)
+	})
+}
+
+func (m *Match) relation(r *catalog.Relation) bool {
+	if m.Schema != "" && !glob(m.Schema, r.Schema) {
+		return false
+	}
+	if len(m.Tables) == 0 {
+		return true
+	}
+	return slices.ContainsFunc(m.Tables, func(pattern string) bool {
+		schema, table, dotted := strings.Cut(pattern, ".")
+		if !dotted {
+			return glob(pattern, r.Name)
+		}
+		return glob(schema, r.Schema) && glob(table, r.Name)
+	})
+}
+
+// text returns the statement's text without its constants, for patterns; the canonical text where there is no such form.
+func (s *subject) text() string {
+	if s.normalized == nil {
+		text, err := parser.Normalize(s.stmt.Canonical)
+		if err != nil {
+			text = s.stmt.Canonical
+		}
+		text = fold(text)
+		s.normalized = &text
+	}
+	return *s.normalized
+}
+
+// fold makes texts comparable that differ in case and blanks alone.
+func fold(text string) string { return strings.Join(strings.Fields(strings.ToLower(text)), " ") }
+
+// glob tells whether the pattern, in which * stands for any text, matches the whole of s. It takes time in
+// proportion to the product of their lengths at worst.
+func glob(pattern, s string) bool {
+	var p, i int
+	star, mark := -1, 0
+	for i < len(s) {
+		switch {
+		case p < len(pattern) && pattern[p] == '*':
+			star, mark = p, i
+			p++
+		case p < len(pattern) && pattern[p] == s[i]:
+			p++
+			i++
+		case star >= 0:
+			mark++
+			p, i = star+1, mark
+		default:
+			return false
+		}
+	}
+	for p < len(pattern) && pattern[p] == '*' {
+		p++
+	}
+	return p == len(pattern)
+}
