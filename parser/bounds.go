@@ -6,18 +6,19 @@ import "errors"
 const MaxText = 256 << 10
 
 // The C parser recurses without a check of its own, and a stack that overflows there ends the process.
-// Measured with pg_query_go 6.2.5 (parse, fingerprint and normalize): with a stack of 8 MiB the first
-// crash came between 20,000 and 50,000 levels (each at least one token deep, most of them two to four) for
-// chains of operators, casts, UNION and JOIN; right recursion ends earlier, with an error of the grammar
-// at 10,000. A thread of 2 MiB, the least that glibc gives, would so bear 5,000 levels.
+// Measured with pg_query_go 6.2.5: a level of the tree takes up to 400 bytes of stack to parse (operators,
+// casts, NOT, UNION, JOIN, calls, subqueries, CASE alike), up to 800 in Normalize. The least stack that glibc
+// gives a thread is 2 MiB (with "ulimit -s unlimited"; else it is that limit, 8 MiB as a rule), which bears
+// 2,500 levels; a fifth of that is the bound. musl gives 128 KiB: link with -extldflags=-Wl,-z,stack-size=2097152
+// there.
 const (
 	// maxDepth bounds the depth of a parse tree, measured in tokens along its longest path.
-	maxDepth = 1000
+	maxDepth = 500
 	// maxTokens bounds the time: 65,536 tokens take about a quarter of a second.
 	maxTokens = 64 << 10
 	// maxForeign is the length of the longest text that is analysed without a canonical form, of which
 	// nothing is known but its length: no text makes more levels than it has bytes.
-	maxForeign = 1000
+	maxForeign = 500
 )
 
 // Errors of Statement.Err. Texts that PostgreSQL's grammar refuses have the grammar's own error.

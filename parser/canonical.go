@@ -8,14 +8,14 @@ type class uint8
 const (
 	classBad    class = iota // NUL, control bytes, backslash, braces: never part of a valid token
 	classSpace               // space, tab, newline, carriage return, form feed
+	classMinus               // - may begin a comment
+	classSlash               // / may begin a comment
 	classIdent               // ident_start: letters, underscore, bytes from 0x80
 	classDigit               //
 	classQuote               // '
 	classDouble              // "
 	classDollar              // $
 	classDot                 // .
-	classMinus               // - may begin a comment
-	classSlash               // / may begin a comment
 	classOther               // operators and punctuation
 )
 
@@ -98,7 +98,7 @@ func Canonicalize[T string | []byte](dst []byte, text T) (canonical []byte, dire
 		if k == classSpace || (k == classMinus && i+1 < n && text[i+1] == '-') ||
 			(k == classSlash && i+1 < n && text[i+1] == '*') {
 			var g gap
-			if k == classSpace && i+1 < n && classes[text[i+1]] >= classIdent && classes[text[i+1]] < classMinus {
+			if k == classSpace && i+1 < n && classes[text[i+1]] >= classIdent {
 				g.newline = c == '\n' || c == '\r'
 				i++
 			} else {
@@ -113,7 +113,8 @@ func Canonicalize[T string | []byte](dst []byte, text T) (canonical []byte, dire
 			if w == 0 || i == n {
 				continue
 			}
-			// 'a' newline 'b' is one literal, 'a' 'b' is an error or means something else.
+			// 'a' newline 'b' is one literal, 'a' 'b' is an error. Comments with -- may stand at the newline
+			// (manual, section 4.1.2.1; libpg_query's scanner refuses them there), block comments may not.
 			if next != literalNone && g.newline && !g.block && text[i] == '\'' {
 				out[w] = '\n'
 				last = next
@@ -126,10 +127,13 @@ func Canonicalize[T string | []byte](dst []byte, text T) (canonical []byte, dire
 		start := i
 		switch k {
 		case classIdent:
-			for i < n && folded[text[i]] != 0 {
-				out[w] = folded[text[i]]
+			for ; i < n && w < len(out); i++ {
+				f := folded[text[i]]
+				if f == 0 {
+					break
+				}
+				out[w] = f
 				w++
-				i++
 			}
 			trailing = Directive{}
 			if i-start > 1 || i == n {
