@@ -1,0 +1,92 @@
+package invalidator
+
+// Fence is what one write, or one transaction, keeps other sessions from reading out of the cache: fences on the slots of
+// everything that it touches, put up before it can become visible and taken down, with a bump, when its outcome is known.
+// A Fence belongs to one session and is not safe for concurrent use; the slots are.
+type Fence struct {
+	slots []Slot
+	// database is the version of the database's slot when the fence was raised: a definition that changed in between
+	// may have widened what the write touched.
+	database Mark
+	raised   bool
+
+	// Definition is set when definitions of this database change, Cluster when those of all may, Settings
+	// when the settings of other sessions may.
+	Definition, Cluster, Settings bool
+}
+
+// Add notes a slot; Raise puts the fence up. Adding to a raised fence raises the new slot at once.
+func (f *Fence) Add(s *Slots, slots ...Slot) {
+next:
+	for _, slot := range slots {
+		for _, have := range f.slots {
+			if have == slot {
+				continue next
+			}
+		}
+		f.slots = append(f.slots, slot)
+		if f.raised {
+			s.raise(slot)
+		}
+	}
+}
+
+// Empty tells whether the fence covers nothing.
+func (f *Fence) Empty() bool { return f == nil || len(f.slots) == 0 }
+
+// Raised tells whether the fence is up.
+func (f *Fence) Raised() bool { return f != nil && f.raised }
+
+// Raise puts the fence up on all its slots. Database is the slot of the database in which the write happens.
+func (f *Fence) Raise(s *Slots, database Slot) {
+	if f.raised {
+		return
+	}
+	f.raised = true
+	f.database = Mark{database, s.Load(database) >> fenceBits}
+	for _, slot := range f.slots {
+		s.raise(slot)
+	}
+}
+
+// Merge moves the slots of another fence of the same session into this one. A raised one stays raised.
+func (f *Fence) Merge(s *Slots, other *Fence) {
+	if other == nil {
+		return
+	}
+	f.Definition = f.Definition || other.Definition
+	f.Cluster = f.Cluster || other.Cluster
+	f.Settings = f.Settings || other.Settings
+	switch {
+	case !other.raised:
+		f.Add(s, other.slots...)
+	case !f.raised && len(f.slots) == 0:
+		f.slots, f.raised, f.database = other.slots, true, other.database
+	default:
+		if !f.raised {
+			f.Raise(s, other.database.Slot)
+		}
+		for _, slot := range other.slots {
+			f.Add(s, slot) // raises a slot that is new here once more
+			s.lower(slot, false)
+		}
+		f.database = other.database
+	}
+	other.slots, other.raised = nil, false
+}
+
+// Release takes the fence down. With changed, everything under its tags is invalidated in the same step, and the whole
+// database, too, when its definitions changed while the fence was up.
+func (f *Fence) Release(s *Slots, changed bool) {
+	if f == nil || !f.raised {
+		return
+	}
+	widened := changed && s.Load(f.database.Slot)>>fenceBits != f.database.Word
+	for _, slot := range f.slots {
+		s.lower(slot, changed)
+	}
+	if widened {
+		s.Bump(f.database.Slot)
+	}
+	f.slots, f.raised = nil, false
+}

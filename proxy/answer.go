@@ -1,0 +1,33 @@
+package proxy
+
+import (
+	"net"
+
+	"github.com/pgrecall/pgrecall/cache"
+)
+
+// copyLimit is the size up to which an answer is put together in one buffer; larger ones are sent from where they lie
+// with one writev.
+const copyLimit = 8 << 10
+
+// answer sends to the client what pgrecall answers by itself. The session is idle, so nothing can be overtaken but what comes at any time.
+func (s *session) answer(parts ...[]byte) {
+	s.clientMutex.Lock()
+	defer s.clientMutex.Unlock()
+	if len(parts) == 1 {
+		_, _ = s.client.Write(parts[0]) // a client that is gone ends the session at its next read
+		return
+	}
+	buffers := net.Buffers(parts)
+	_, _ = buffers.WriteTo(s.client)
+}
+
+// countHit counts an answer from L1.
+func (s *session) countHit(entry *cache.Entry) {
+	m := s.srv.metrics
+	took := cache.Monotonic() - s.frontend.received
+	m.hit(took, entry.Origin)
+}
+
+// now is the time at which the bytes being handled were received.
+func (s *session) now() int64 { return cache.Monotonic() }

@@ -1,0 +1,85 @@
+package proxy
+
+import (
+	"github.com/pgrecall/pgrecall/invalidator"
+)
+
+// expectKind says what a forwarded message will be answered with.
+type expectKind uint8
+
+const (
+	expectStartup      expectKind = iota // authentication and all up to the first ReadyForQuery
+	expectQuery                          // anything up to ReadyForQuery
+	expectFunctionCall                   // FunctionCallResponse and ReadyForQuery
+	expectParse                          // ParseComplete
+	expectBind                           // BindComplete
+	expectDescribe                       // [ParameterDescription] RowDescription or NoData
+	expectExecute                        // rows, CommandComplete, EmptyQueryResponse or PortalSuspended
+	expectClose                          // CloseComplete
+	expectSync                           // ReadyForQuery
+)
+
+// endsCycle tells whether ReadyForQuery answers it.
+func (k expectKind) endsCycle() bool {
+	return k == expectStartup || k == expectQuery || k == expectFunctionCall || k == expectSync
+}
+
+// expectation is one message that was forwarded and is not answered yet.
+type expectation struct {
+	kind     expectKind
+	swallow  bool // injected by pgrecall: the client must not see the answer
+	describe byte // expectDescribe: 'S' or 'P'
+	outcome  outcome
+	fill     *fill
+	portal   *portal
+	prepared *prepared
+	probe    *probe
+	fence    *invalidator.Fence // released with ReadyForQuery
+	copyGate chan byte          // expectExecute of COPY FROM STDIN: tells the frontend side what came
+	sent     int64              // cache.Monotonic, for expectQuery and expectExecute
+}
+
+// queueLimit bounds the messages of one client that are unanswered: the frontend side then waits.
+const queueLimit = 1 << 16
+
+// queue is the FIFO of expectations: a ring that grows. It is guarded by session.mu.
+type queue struct {
+	ring []expectation
+	head int
+	n    int
+}
+
+func (q *queue) push(e expectation) {
+	if q.n == len(q.ring) {
+		size := 2 * q.n
+		if size == 0 {
+			size = 4
+		}
+		ring := make([]expectation, size)
+		for i := range q.n {
+			ring[i] = q.ring[(q.head+i)%len(q.ring)]
+		}
+		q.ring, q.head = ring, 0
+	}
+	q.ring[(q.head+q.n)%len(q.ring)] = e
+	q.n++
+}
+
+// front returns the oldest expectation, nil when there is none. It is valid until the next push or pop.
+func (q *queue) front() *expectation {
+	if q.n == 0 {
+		return nil
+	}
+	return &q.ring[q.head]
+}
+
+func (q *queue) pop() expectation {
+	e := q.ring[q.head]
+	q.ring[q.head] = expectation{}
+	q.head = (q.head + 1) % len(q.ring)
+	q.n--
+	if q.n == 0 && len(q.ring) > 64 { // a long pipeline is over: give the memory back
+		*q = queue{}
+	}
+	return e
+}

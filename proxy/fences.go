@@ -1,0 +1,157 @@
+package proxy
+
+import (
+	"github.com/pgrecall/pgrecall/invalidator"
+	"github.com/pgrecall/pgrecall/parser"
+	"github.com/pgrecall/pgrecall/wire"
+)
+
+// foresee does what has to be done before a statement is forwarded: it fences what the statement touches, notes what
+// the open block will touch at its COMMIT, and forgets what the statement may change about the session. A nil plan is a statement that
+// nobody understands.
+func (s *session) foresee(p *plan) {
+	f := &s.frontend
+	if p == nil {
+		p = s.unknownPlan()
+	}
+	if p.pure {
+		return
+	}
+	status := byte(s.status.Load())
+	inBlock := f.known && status != wire.StatusIdle
+	f.clean = false
+	f.pureBlock = p.begins && f.known && status == wire.StatusIdle && f.scope != nil && (f.scope.readCommitted || p.statement.Single().Isolation != "")
+	if p.touched.Settings || p.touched.Whole || p.touched.Temp || p.touched.AllSettings {
+		s.prepareAll() // literals of what the client prepared so far must be read under the settings of then
+		f.scope, f.settingsInFlight = nil, true
+	}
+	s.foreseeStatements(p.statement)
+	if p.ends || p.begins {
+		f.known = false // of what follows in this cycle
+	}
+
+	touches := s.fenceOf(p)
+	if !inBlock {
+		f.blockFence = nil // of a block that has ended
+	}
+	if inBlock && !p.ends {
+		if touches == nil {
+			return
+		}
+		if f.blockFence == nil {
+			f.blockFence, f.blockOn = &invalidator.Fence{}, f.database.snapshot()
+		}
+		f.blockFence.Merge(s.srv.slots, touches)
+		return
+	}
+	if inBlock && p.ends && !f.blockFence.Empty() {
+		if c := p.statement.Single(); c != nil && c.Kind == parser.KindRollback && !c.Chain {
+			return // nothing has happened
+		}
+		if touches == nil {
+			touches = &invalidator.Fence{}
+		}
+		touches.Merge(s.srv.slots, f.blockFence)
+		f.blockFence = nil
+		if f.blockOn == nil || f.blockOn != f.database.snapshot() {
+			touches.Add(s.srv.slots, f.database.slot) // what a trigger made since then touches is not known
+		}
+	}
+	if touches == nil {
+		return
+	}
+	touches.Raise(s.srv.slots, f.database.slot)
+	if p.snapshot == nil || p.snapshot != f.database.snapshot() || invalidator.Fenced(s.srv.slots.Load(f.database.slot)) {
+		touches.Add(s.srv.slots, f.database.slot) // definitions change at this moment
+	}
+	if f.openFence == nil {
+		f.openFence = touches
+		return
+	}
+	f.openFence.Merge(s.srv.slots, touches)
+}
+
+// unknownPlan is the plan of what nobody understands.
+func (s *session) unknownPlan() *plan {
+	return s.plan(unknownStatement)
+}
+
+// unknownStatement stands for a text that can't be read.
+var unknownStatement = &parser.Statement{Err: errUnknownStatement}
+
+// fenceOf returns what a plan touches, not raised yet, nil for nothing.
+func (s *session) fenceOf(p *plan) *invalidator.Fence {
+	if len(p.writeSlots) == 0 && !p.touched.Cluster && !p.touched.AllSettings {
+		return nil
+	}
+	fence := &invalidator.Fence{Definition: p.touched.Definition, Cluster: p.touched.Cluster, Settings: p.touched.AllSettings}
+	fence.Add(s.srv.slots, p.writeSlots...)
+	if p.touched.Cluster {
+		for _, d := range s.srv.allDatabases() {
+			fence.Add(s.srv.slots, d.slot)
+		}
+	}
+	if p.touched.Whole && p.statement.Err != nil {
+		fence.Definition = true // it may have been DDL
+	}
+	if len(p.writeSlots) == 0 {
+		fence.Add(s.srv.slots, s.frontend.database.slot)
+	}
+	return fence
+}
+
+// takeFence hands the raised fence over to the message whose ReadyForQuery releases it.
+func (f *frontend) takeFence() *invalidator.Fence {
+	fence := f.openFence
+	f.openFence = nil
+	return fence
+}
+
+// release settles fences when ReadyForQuery tells the outcome: outside a block it is known, inside it is kept.
+// It is called by the backend side, before the client can see the message.
+func (s *session) release(fence *invalidator.Fence, status byte) {
+	b := &s.backend
+	if fence == nil && b.heldFence == nil {
+		return
+	}
+	if status != wire.StatusIdle || s.confused.Load() {
+		if fence != nil {
+			if b.heldFence == nil {
+				b.heldFence = &invalidator.Fence{}
+			}
+			b.heldFence.Merge(s.srv.slots, fence)
+		}
+		return
+	}
+	d := s.database
+	for _, f := range []*invalidator.Fence{fence, b.heldFence} {
+		if f.Raised() {
+			s.srv.releaseFence(d, f)
+		}
+	}
+	b.heldFence = nil
+}
+
+// releaseFence takes a fence down and invalidates what it covered. Where definitions changed, the catalog is
+// invalid before the first entry can be judged by it.
+func (srv *Server) releaseFence(d *database, fence *invalidator.Fence) {
+	source := sourceInBand
+	if fence.Settings {
+		srv.settingsEpoch.Add(1)
+	}
+	if fence.Definition || fence.Cluster {
+		source = sourceDefinition
+		affected := []*database{d}
+		if fence.Cluster {
+			affected = srv.allDatabases()
+		}
+		for _, d := range affected {
+			if d.watcher != nil {
+				d.watcher.Invalidate()
+			}
+		}
+		srv.settingsEpoch.Add(1) // rights and defaults of roles may be other ones
+	}
+	fence.Release(srv.slots, true)
+	srv.metrics.invalidations[source].Inc()
+}

@@ -1,0 +1,110 @@
+package proxy
+
+import (
+	"github.com/pgrecall/pgrecall/cache"
+	"github.com/pgrecall/pgrecall/invalidator"
+	"github.com/pgrecall/pgrecall/wire"
+)
+
+// fill collects the answer to one forwarded read, to enter the cache if nothing that it depends on has changed by then.
+// The frontend side makes it; from then on it belongs to the backend side. All methods accept nil.
+type fill struct {
+	key     cache.Key
+	flight  *cache.Flight // nil when nobody can wait for it
+	stamp   invalidator.Stamp
+	source  *cache.Source
+	portal  *portal // extended protocol: where Describe leaves the row description
+	max     int
+	started int64
+	block   byte // status that ReadyForQuery must show: nothing but this read has happened
+	simple  bool
+	only    bool // a description: complete without rows
+
+	parameter []byte
+	row       []byte
+	data      []byte
+	finished  bool // CommandComplete has come
+	aborted   bool
+	stored    bool
+}
+
+// abort gives the fill up: its answer is not one that can be repeated.
+func (f *fill) abort() {
+	if f == nil || f.aborted || f.stored {
+		return
+	}
+	f.aborted = true
+	f.data, f.row = nil, nil
+	if f.flight != nil {
+		f.flight.Finish(nil)
+	}
+}
+
+// describe takes a RowDescription or NoData message.
+func (f *fill) describe(message []byte) {
+	if f == nil || f.aborted {
+		return
+	}
+	if f.row != nil || message == nil || (message[0] == wire.NoData && !f.only) { // a second result
+		f.abort()
+		return
+	}
+	f.row = append([]byte(nil), message...)
+}
+
+// parameters takes a ParameterDescription message.
+func (f *fill) parameters(message []byte) {
+	if f != nil && !f.aborted {
+		f.parameter = append([]byte(nil), message...)
+	}
+}
+
+// rows takes bytes of DataRow messages.
+func (f *fill) rows(b []byte) {
+	if f == nil || f.aborted {
+		return
+	}
+	if f.finished || len(f.data)+len(b) > f.max {
+		f.abort()
+		return
+	}
+	f.data = append(f.data, b...)
+}
+
+// complete takes the CommandComplete message.
+func (f *fill) complete(message []byte) {
+	if f == nil || f.aborted {
+		return
+	}
+	f.rows(message)
+	f.finished = true
+}
+
+// status takes the transaction status after a simple query.
+func (f *fill) status(status byte) {
+	if f != nil && status != f.block {
+		f.abort()
+	}
+}
+
+// store enters the result, if its stamp still holds, and hands it to those who wait for it.
+func (f *fill) store(s *session) {
+	if f == nil || f.aborted || f.stored {
+		return
+	}
+	if !f.only && (!f.finished || (f.simple && f.row == nil)) || s.confused.Load() || !s.srv.slots.Valid(f.stamp) {
+		f.abort()
+		return
+	}
+	if f.portal != nil && f.row == nil {
+		f.row = f.portal.row
+	}
+	now := cache.Monotonic()
+	entry := cache.NewEntry(f.parameter, f.row, f.data, f.stamp, f.source, now, now-f.started)
+	s.srv.L1.Put(f.key, entry)
+	f.stored = true
+	f.data, f.row, f.parameter = nil, nil, nil
+	if f.flight != nil {
+		f.flight.Finish(entry)
+	}
+}

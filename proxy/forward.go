@@ -1,0 +1,197 @@
+package proxy
+
+import (
+	"github.com/pgrecall/pgrecall/cache"
+	"github.com/pgrecall/pgrecall/cachepolicy"
+	"github.com/pgrecall/pgrecall/parser"
+	"github.com/pgrecall/pgrecall/wire"
+)
+
+// forwardExtended notes what a message will be answered with and what it may change; its bytes follow with the next flush.
+func (s *session) forwardExtended(typ byte, message []byte) {
+	f := &s.frontend
+	scan := wire.Scan(message[wire.HeaderSize:])
+	switch typ {
+	case wire.Parse:
+		s.forwardParse(&scan, message)
+	case wire.Bind:
+		s.forwardBind(message, true)
+	case wire.Describe:
+		s.forwardDescribe(&scan)
+	case wire.Execute:
+		s.forwardExecute(&scan, len(message))
+	case wire.Close:
+		kind := scan.Byte()
+		name := scan.String()
+		switch {
+		case kind == 'P':
+			delete(f.portals, string(name))
+		case len(name) == 0:
+			f.unnamed, f.upstreamUnnamed = nil, false
+		default:
+			delete(f.statements, string(name))
+		}
+		s.push(expectation{kind: expectClose})
+	case wire.Sync:
+		s.finishFlight()
+		s.push(expectation{kind: expectSync, fence: f.takeFence()})
+		f.cycle.open = false
+	}
+}
+
+func (s *session) forwardParse(scan *wire.Scanner, message []byte) {
+	f := &s.frontend
+	name, text := scan.String(), scan.String()
+	types := scan.Rest()
+	if !s.srv.caching {
+		s.push(expectation{kind: expectParse})
+		return
+	}
+	if len(name) != 0 {
+		s.prepare(f.named(name)) // so that the server can complain of the second one
+	}
+	var p *prepared
+	if scan.Ok() {
+		p = s.newPrepared(name, text, types)
+	} else {
+		p = &prepared{name: string(name)}
+	}
+	s.checkScope()
+	p.scope = f.scope
+	if f.settingsInFlight {
+		p.scope = nil
+	}
+	if len(name) == 0 {
+		p.message = append([]byte(nil), message...)
+	}
+	p.sent = true
+	s.notePrepared(p)
+	s.push(expectation{kind: expectParse, prepared: p})
+}
+
+// forwardBind handles a Bind message, or the head of one when it is not whole.
+func (s *session) forwardBind(message []byte, whole bool) {
+	f := &s.frontend
+	scan := wire.Scan(message[wire.HeaderSize:])
+	portalName, statementName := scan.String(), scan.String()
+	if !s.srv.caching {
+		s.push(expectation{kind: expectBind})
+		return
+	}
+	po := &portal{sent: true}
+	if scan.Ok() {
+		p := f.named(statementName)
+		switch {
+		case p != nil:
+			s.prepare(p)
+		case len(statementName) == 0 && f.upstreamUnnamed:
+			s.closeUnnamed()
+		}
+		po.prepared = p
+		if len(portalName) != 0 {
+			s.bindUpstream(f.portals[string(portalName)]) // so that the server can complain
+		}
+		s.checkScope()
+		if whole && p != nil && !p.failed.Load() {
+			key, reason := s.bindKey(p, scan.Rest())
+			po.key, po.keyed, po.reason = key, reason == cachepolicy.ReasonNone, reason
+		}
+		s.notePortal(string(portalName), po)
+	}
+	s.push(expectation{kind: expectBind})
+}
+
+// closeUnnamed closes the unnamed statement upstream that a simple query, answered here, should have destroyed.
+func (s *session) closeUnnamed() {
+	s.flushBefore()
+	b, at := wire.Begin(nil, wire.Close)
+	b = wire.End(append(b, 'S', 0), at)
+	s.push(expectation{kind: expectClose, swallow: true, outcome: outcomeProbe})
+	_ = s.sendUpstream(b)
+	s.frontend.upstreamUnnamed = false
+}
+
+func (s *session) forwardDescribe(scan *wire.Scanner) {
+	f := &s.frontend
+	kind := scan.Byte()
+	name := scan.String()
+	e := expectation{kind: expectDescribe, describe: kind}
+	switch {
+	case !s.srv.caching:
+	case kind == 'P':
+		e.portal = f.portals[string(name)]
+		s.bindUpstream(e.portal)
+	case kind == 'S':
+		p := f.named(name)
+		s.prepare(p)
+		if p != nil && !p.failed.Load() && f.clean && f.scope != nil && p.scope == f.scope && !p.directive.Off {
+			if plan := s.planOf(p); plan.decision.Verdict == cachepolicy.Cache {
+				e.fill = s.newFill(plan, cache.DescriptionKey(&f.scope.Digest, &p.digest), nil)
+				if e.fill != nil {
+					e.fill.only = true
+				}
+			}
+		}
+	}
+	s.push(e)
+}
+
+func (s *session) forwardExecute(scan *wire.Scanner, size int) {
+	f := &s.frontend
+	name := scan.String()
+	limit := scan.Int32()
+	if !s.srv.caching {
+		s.push(expectation{kind: expectExecute, outcome: outcomeOther, sent: s.now()})
+		return
+	}
+	po := f.portals[string(name)]
+	s.bindUpstream(po)
+	var p *plan
+	e := expectation{kind: expectExecute}
+	if po == nil || po.prepared == nil {
+		p = s.unknownPlan()
+	} else {
+		p = s.planOf(po.prepared)
+	}
+	e.outcome = p.outcome
+	if po != nil && po.keyed && limit == 0 && !po.executed && p.decision.Verdict == cachepolicy.Cache {
+		if reason := s.whyNot(s.holdable(), po.prepared.directive); reason != cachepolicy.ReasonNone {
+			s.srv.metrics.bypass(reason)
+		} else if e.fill = s.newFill(p, po.key, f.cycle.takeFlight(po.key)); e.fill != nil {
+			e.fill.portal = po
+			e.outcome = outcomeMiss
+		} else {
+			s.srv.metrics.bypass(cachepolicy.ReasonFenced)
+		}
+	} else if e.outcome == outcomeBypass {
+		s.srv.metrics.bypass(po.why(p, limit))
+	}
+	if po != nil {
+		po.executed = true
+	}
+	s.srv.metrics.count(e.outcome)
+	s.foresee(p)
+	if c := p.statement.Single(); c != nil && c.CopyIn && c.Kind == parser.KindWrite {
+		s.forwardCopyIn(e, size)
+		return
+	}
+	e.sent = s.now()
+	s.push(e)
+}
+
+// forwardCopyIn forwards the Execute of a COPY FROM STDIN and waits until the server asks for data: from then on it ignores Sync and
+// Flush, and pgrecall has to know which of them.
+func (s *session) forwardCopyIn(e expectation, size int) {
+	f := &s.frontend
+	gate := make(chan byte, 1)
+	e.copyGate, e.sent = gate, s.now()
+	s.push(e)
+	if s.flushTo(f.at+size) != nil {
+		return
+	}
+	select {
+	case typ := <-gate:
+		f.copyIn = typ == wire.CopyInResponse
+	case <-s.done:
+	}
+}

@@ -1,0 +1,114 @@
+package proxy
+
+import (
+	"github.com/pgrecall/pgrecall/cache"
+	"github.com/pgrecall/pgrecall/wire"
+)
+
+// answerHeld answers the held cycle, whose messages can all be answered, with one write, and remembers what it leaves behind.
+func (s *session) answerHeld() {
+	f := &s.frontend
+	at := f.cycle.offset(&f.in)
+	_ = s.flushTo(at)
+	status := byte(s.status.Load())
+	last := f.cycle.held[len(f.cycle.held)-1].typ
+	out := f.out[:0]
+	var parts [][]byte // only for large results
+	add := func(b []byte) {
+		if len(out)+len(b) <= copyLimit {
+			out = append(out, b...)
+			return
+		}
+		parts = append(parts, append([]byte(nil), out...), b)
+		out = out[:0]
+	}
+	for i := range f.cycle.held {
+		h := &f.cycle.held[i]
+		switch h.typ {
+		case wire.Parse:
+			out = append(out, wire.ParseCompleteMessage...)
+			s.notePrepared(h.prepared)
+		case wire.Bind:
+			out = append(out, wire.BindCompleteMessage...)
+			if last == wire.Flush || status != wire.StatusIdle { // it outlives the cycle
+				h.portal.message = append([]byte(nil), f.in.buf[at:at+h.size]...)
+				s.notePortal(h.name, h.portal)
+			}
+		case wire.Describe:
+			if h.kind == 'S' {
+				add(h.entry.Parameters)
+			}
+			add(h.entry.Row)
+		case wire.Execute:
+			add(h.entry.Data)
+			h.portal.executed = true
+			s.countHit(h.entry)
+		case wire.Close:
+			out = append(out, wire.CloseCompleteMessage...)
+			if h.kind == 'S' {
+				if h.prepared == f.unnamed {
+					f.unnamed = nil
+				}
+				delete(f.statements, h.prepared.name)
+			} else {
+				delete(f.portals, h.name)
+			}
+		case wire.Sync:
+			out = wire.AppendReadyForQuery(out, status)
+		}
+		at += h.size
+		*h = heldMessage{}
+	}
+	if parts == nil {
+		s.answer(out)
+	} else {
+		s.answer(append(parts, out)...)
+	}
+	f.out = out[:0]
+	s.finishFlight()
+}
+
+// accepted tells whether something in the cache shows that the server accepts every statement that is parsed here.
+func (c *cycle) accepted() bool {
+	for i := range c.held {
+		if c.held[i].typ != wire.Parse {
+			continue
+		}
+		shown := false
+		for j := i + 1; j < len(c.held); j++ {
+			o := &c.held[j]
+			shown = shown || o.entry != nil && (o.typ == wire.Bind && o.prepared == c.held[i].prepared || o.typ == wire.Describe && o.kind == 'S')
+		}
+		if !shown {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *session) notePortal(name string, p *portal) {
+	f := &s.frontend
+	if f.portals == nil {
+		f.portals = map[string]*portal{}
+	}
+	f.portals[name] = p
+}
+
+// finishFlight lets go of a flight that no fill has taken over.
+func (s *session) finishFlight() {
+	c := &s.frontend.cycle
+	if c.flight != nil {
+		c.flight.Finish(nil)
+		c.flight = nil
+	}
+}
+
+// takeFlight returns the flight that this session leads for the key, nil when there is none.
+func (c *cycle) takeFlight(key cache.Key) *cache.Flight {
+	if c.flight == nil || c.key != key {
+		return nil
+	}
+	flight := c.flight
+	c.flight = nil
+	return flight
+}

@@ -1,0 +1,166 @@
+package proxy
+
+import (
+	"time"
+
+	"github.com/pgrecall/pgrecall/cache"
+	"github.com/pgrecall/pgrecall/cachepolicy"
+	"github.com/pgrecall/pgrecall/catalog"
+	"github.com/pgrecall/pgrecall/invalidator"
+	"github.com/pgrecall/pgrecall/parser"
+)
+
+// plan is what one statement means in one scope: whether it may come from the cache and what it touches.
+// It is immutable and shared by sessions.
+type plan struct {
+	scope     *scope
+	database  *database
+	snapshot  *catalog.Snapshot
+	policy    *policyEpoch
+	statement *parser.Statement
+
+	decision cachepolicy.Decision
+	slots    []invalidator.Slot // what an answer depends on, the database's first
+	source   *cache.Source
+
+	touched    invalidator.Touched
+	writeSlots []invalidator.Slot
+	pure       bool // reads only, locks nothing, changes no setting
+	ends       bool // may end a transaction block
+	begins     bool // one BEGIN that leaves or asks for READ COMMITTED
+	outcome    outcome
+}
+
+type planKey struct {
+	statement *parser.Statement
+	scope     *scope
+	database  *database
+}
+
+// valid tells whether the plan still holds.
+func (p *plan) valid(srv *Server, d *database, sc *scope) bool {
+	return p != nil && p.scope == sc && p.database == d && p.policy == srv.policy.Load() && p.snapshot == d.snapshot()
+}
+
+// plan returns the plan for a statement in the session's scope.
+func (s *session) plan(statement *parser.Statement) *plan {
+	f := &s.frontend
+	key := planKey{statement, f.scope, f.database}
+	if p, ok := s.srv.plans.GetIfPresent(key); ok && p.valid(s.srv, f.database, f.scope) {
+		return p
+	}
+	p := s.srv.newPlan(statement, f.scope, f.database)
+	s.srv.plans.Set(key, p)
+	return p
+}
+
+// newPlan decides. Without a scope the schemas are not known: then every schema is considered.
+func (srv *Server) newPlan(statement *parser.Statement, sc *scope, d *database) *plan {
+	p := &plan{scope: sc, database: d, snapshot: d.snapshot(), policy: srv.policy.Load(), statement: statement}
+	var schemas []string
+	temporary := true
+	if sc != nil {
+		schemas, temporary = sc.Schemas, sc.Temporary
+	} else if p.snapshot != nil {
+		schemas = p.snapshot.Schemas()
+	}
+	p.touched = invalidator.Touches(statement, schemas, temporary, p.snapshot)
+	p.writeSlots = srv.writeSlots(d, &p.touched)
+
+	command := statement.Single()
+	read := command != nil && command.Kind == parser.KindSelect
+	p.pure = len(p.writeSlots) == 0 && !p.touched.Settings && !p.touched.Definition &&
+		(statement.Err == nil && len(statement.Commands) == 0 || read && !command.Locking && !command.Into)
+	p.begins = command != nil && command.Kind == parser.KindBegin &&
+		(command.Isolation == "" || command.Isolation == "read committed" || command.Isolation == "read uncommitted")
+	p.ends = mayEndBlock(statement)
+	switch {
+	case p.touched.Whole || len(p.touched.Relations) > 0 || p.touched.Definition:
+		p.outcome = outcomeWrite
+	case read:
+		p.outcome = outcomeBypass
+	default:
+		p.outcome = outcomeOther
+	}
+
+	switch {
+	case !srv.caching:
+		p.decision.Reason = cachepolicy.ReasonCacheOff
+	case p.snapshot == nil:
+		p.decision.Reason = cachepolicy.ReasonNoCatalog
+	case sc == nil:
+		p.decision.Reason = cachepolicy.ReasonSettings
+	case !p.pure:
+		p.decision = cachepolicy.Decide(statement, &sc.Scope, p.snapshot, p.policy.Policy)
+		p.decision.Verdict = cachepolicy.Bypass
+		if p.decision.Reason == cachepolicy.ReasonNone {
+			p.decision.Reason = cachepolicy.ReasonNotRead
+		}
+	default:
+		p.decision = cachepolicy.Decide(statement, &sc.Scope, p.snapshot, p.policy.Policy)
+	}
+	if p.decision.Verdict == cachepolicy.Cache {
+		p.slots = append(p.slots, d.slot)
+		for _, oid := range p.decision.Relations {
+			p.slots = append(p.slots, srv.slots.Relation(d.name, oid))
+		}
+		p.source = srv.newSource(p)
+	}
+	return p
+}
+
+// newSource describes where entries of the plan come from.
+func (srv *Server) newSource(p *plan) *cache.Source {
+	source := &cache.Source{Database: p.database.name, Fingerprint: p.statement.Fingerprint, Relations: p.decision.Relations, Statement: p.statement}
+	for i, oid := range p.decision.Relations {
+		r := p.snapshot.ByOID(oid)
+		if r == nil {
+			continue
+		}
+		if i > 0 {
+			source.Label += ","
+		}
+		source.Label += r.Schema + "." + r.Name
+	}
+	source.SetRule(p.policy.number, p.decision.TTL, p.decision.Consistency == cachepolicy.TTL)
+	return source
+}
+
+// writeSlots returns the slots of what a statement touches.
+func (srv *Server) writeSlots(d *database, t *invalidator.Touched) []invalidator.Slot {
+	var slots []invalidator.Slot
+	if t.Whole || t.Definition {
+		slots = append(slots, d.slot)
+	} else {
+		for _, oid := range t.Relations {
+			slots = append(slots, srv.slots.Relation(d.name, oid))
+		}
+	}
+	return slots
+}
+
+// mayEndBlock tells whether a text may commit or roll back the open transaction block.
+func mayEndBlock(statement *parser.Statement) bool {
+	if statement.Err != nil {
+		return true
+	}
+	for i := range statement.Commands {
+		switch statement.Commands[i].Kind {
+		case parser.KindSelect, parser.KindWrite, parser.KindDefinition, parser.KindTempDefinition, parser.KindSavepoint, parser.KindRollbackTo,
+			parser.KindSet, parser.KindPrepare, parser.KindDeallocate, parser.KindNeutral, parser.KindDiscard:
+		default:
+			return true
+		}
+	}
+	return false
+}
+
+// lifetime is how long an answer of the plan lives.
+func (p *plan) lifetime(d parser.Directive) time.Duration {
+	if d.TTL != "" {
+		if ttl, err := time.ParseDuration(d.TTL); err == nil {
+			return ttl
+		}
+	}
+	return p.decision.TTL
+}

@@ -1,0 +1,256 @@
+package proxy
+
+import (
+	"time"
+
+	"github.com/pgrecall/pgrecall/cache"
+	"github.com/pgrecall/pgrecall/cachepolicy"
+	"github.com/pgrecall/pgrecall/parser"
+	"github.com/pgrecall/pgrecall/wire"
+)
+
+// handleQuery handles a simple query: an answer from the cache, or foresight and forwarding
+// (PostgreSQL documentation, "Simple Query").
+func (s *session) handleQuery(message []byte) {
+	f := &s.frontend
+	s.startCycle()
+	if !s.srv.caching {
+		s.push(expectation{kind: expectQuery, outcome: outcomeOther, sent: s.now()})
+		return
+	}
+	var text []byte
+	if n := len(message); n > wire.HeaderSize && message[n-1] == 0 {
+		text = message[wire.HeaderSize : n-1]
+	}
+	statement, canonical, directive := s.read(text)
+	if text == nil {
+		statement, canonical = unknownStatement, nil
+	}
+	if s.replication && isReplicationCommand(canonical) {
+		s.push(expectation{kind: expectQuery, outcome: outcomeOther, sent: s.now()})
+		return
+	}
+	holdable := statement == nil && !directive.Off && s.holdable()
+	if holdable && s.servable() && s.hitQuery(canonical, directive) {
+		return
+	}
+	if statement == nil {
+		statement = s.srv.Statements.Analyze(canonical)
+	}
+	p := s.plan(statement)
+	if f.scope == nil && f.known && !p.touched.Settings && byte(s.status.Load()) == wire.StatusIdle {
+		if s.learnScope(); f.scope != nil {
+			if holdable = holdable && s.holdable(); holdable && s.servable() && s.hitQuery(canonical, directive) {
+				return
+			}
+			p = s.plan(statement)
+		}
+	}
+	var fl *fill
+	reason := p.decision.Reason
+	if p.decision.Verdict == cachepolicy.Cache {
+		if reason = s.whyNot(holdable, directive); reason == cachepolicy.ReasonNone {
+			var answered bool
+			if fl, answered = s.missQuery(p, canonical, directive); answered {
+				return
+			}
+			if fl == nil {
+				reason = cachepolicy.ReasonFenced
+			}
+		}
+	}
+	outcome := p.outcome
+	if fl != nil {
+		outcome = outcomeMiss
+	} else if outcome == outcomeBypass {
+		s.srv.metrics.bypass(reason)
+	}
+	s.srv.metrics.count(outcome)
+	s.foresee(p)
+	f.forgetUnnamed(true)
+	s.push(expectation{kind: expectQuery, outcome: outcome, fill: fl, fence: f.takeFence(), sent: s.now()})
+}
+
+// whyNot says what about the session keeps a cacheable statement from the cache.
+func (s *session) whyNot(holdable bool, directive parser.Directive) cachepolicy.Reason {
+	f := &s.frontend
+	status := byte(s.status.Load())
+	switch {
+	case directive.Off:
+		return cachepolicy.ReasonDirective
+	case s.replication:
+		return cachepolicy.ReasonReplication
+	case s.confused.Load() || f.copyIn:
+		return cachepolicy.ReasonProtocol
+	case !s.decodable.Load():
+		return cachepolicy.ReasonEncoding
+	case !f.known:
+		return cachepolicy.ReasonPipeline
+	case !f.clean || status == wire.StatusFailed:
+		return cachepolicy.ReasonTransaction
+	case f.scope == nil:
+		return cachepolicy.ReasonSettings
+	case f.scope.mode == "off":
+		return cachepolicy.ReasonSessionOff
+	case status == wire.StatusIdle && !f.scope.readCommitted:
+		return cachepolicy.ReasonIsolation
+	case f.database.snapshot() == nil:
+		return cachepolicy.ReasonNoCatalog
+	case !holdable:
+		return cachepolicy.ReasonProtocol
+	}
+	return cachepolicy.ReasonNone
+}
+
+// hitQuery answers a simple query from the cache, if it can.
+func (s *session) hitQuery(canonical []byte, directive parser.Directive) bool {
+	key := cache.SimpleKey(&s.frontend.scope.Digest, canonical)
+	entry := s.lookup(key, directive)
+	if entry == nil || entry.Row == nil {
+		return false
+	}
+	s.answerQuery(entry)
+	return true
+}
+
+func (s *session) answerQuery(entry *cache.Entry) {
+	f := &s.frontend
+	f.dropped = true
+	f.forgetUnnamed(false)
+	_ = s.flush()
+	out := append(f.out[:0], 0, 0, 0, 0, 0, 0)[:0]
+	if len(entry.Row)+len(entry.Data) <= copyLimit {
+		out = append(append(out, entry.Row...), entry.Data...)
+		s.answer(wire.AppendReadyForQuery(out, byte(s.status.Load())))
+	} else {
+		s.answer(entry.Row, entry.Data, wire.AppendReadyForQuery(out, byte(s.status.Load())))
+	}
+	f.out = out[:0]
+	s.countHit(entry)
+}
+
+// missQuery leads the flight for a result, or waits for the one who does. It returns the fill to forward with, nil where the result can't
+// be kept, and whether the client has its answer already.
+func (s *session) missQuery(p *plan, canonical []byte, directive parser.Directive) (f *fill, answered bool) {
+	key := cache.SimpleKey(&s.frontend.scope.Digest, canonical)
+	flight, entry := s.board(key, directive)
+	if entry != nil && entry.Row != nil {
+		s.answerQuery(entry)
+		return nil, true
+	}
+	if s.cancelled() {
+		s.frontend.dropped = true
+		_ = s.flush()
+		s.answer(wire.AppendReadyForQuery(wire.AppendError(nil, canceledFields), byte(s.status.Load())))
+		return nil, true
+	}
+	f = s.newFill(p, key, flight)
+	if f != nil {
+		f.simple = true
+	}
+	return f, false
+}
+
+// newFill takes the stamp for a result that is about to be asked for. It returns nil, and lets the flight go, while a write to what it
+// depends on is under way.
+func (s *session) newFill(p *plan, key cache.Key, flight *cache.Flight) *fill {
+	stamp, free := s.srv.slots.Stamp(p.slots)
+	if !free || p.snapshot != s.frontend.database.snapshot() {
+		if flight != nil {
+			flight.Finish(nil)
+		}
+		return nil
+	}
+	limit := p.decision.MaxResult
+	if limit <= 0 || limit > s.srv.Limits.MaxResult {
+		limit = s.srv.Limits.MaxResult
+	}
+	return &fill{key: key, flight: flight, stamp: stamp, source: p.source, max: limit, started: s.now(), block: byte(s.status.Load())}
+}
+
+// board joins the flight for a key. As a leader it returns the flight; as a follower it waits for the result and returns that, if it
+// can be served. Both are nil when the session should go upstream by itself.
+func (s *session) board(key cache.Key, directive parser.Directive) (*cache.Flight, *cache.Entry) {
+	select {
+	case <-s.interrupt: // meant for an earlier wait
+	default:
+	}
+	s.wasCancelled.Store(false)
+	for range 2 {
+		flight, leader := s.srv.flights.Join(key)
+		if leader {
+			return flight, nil
+		}
+		if flight == nil {
+			return nil, nil
+		}
+		s.waiting.Store(true)
+		entry, ok := flight.Wait(s.interrupt, s.srv.Limits.FlightWait)
+		s.waiting.Store(false)
+		if !ok {
+			return nil, nil
+		}
+		if entry != nil {
+			if s.fresh(key, entry, directive) {
+				return nil, entry
+			}
+			return nil, nil
+		}
+	}
+	return nil, nil
+}
+
+// cancelled tells, once, that a cancel request came while the session waited for another one's result.
+func (s *session) cancelled() bool { return s.wasCancelled.Swap(false) }
+
+var canceledFields = wire.Fields{Severity: wire.SeverityError, Code: codeQueryCanceled, Message: "canceling statement due to user request"}
+
+// lookup returns the entry that may be served under the key at this moment, nil when there is none.
+func (s *session) lookup(key cache.Key, directive parser.Directive) *cache.Entry {
+	entry := s.srv.L1.Get(key)
+	if entry == nil || !s.fresh(key, entry, directive) {
+		return nil
+	}
+	return entry
+}
+
+// fresh tells whether an entry may be served: nothing that it depends on has changed or is about to, and it is
+// young enough for the rule of today.
+func (s *session) fresh(key cache.Key, entry *cache.Entry, directive parser.Directive) bool {
+	number := s.srv.policy.Load().number
+	ttl, ageOnly, ok := entry.Source.Rule(number)
+	if !ok { // the policy has changed since
+		p := s.plan(entry.Source.Statement)
+		if p.decision.Verdict != cachepolicy.Cache {
+			return false
+		}
+		ttl, ageOnly = p.decision.TTL, p.decision.Consistency == cachepolicy.TTL
+		entry.Source.SetRule(number, ttl, ageOnly)
+	}
+	if directive.TTL != "" {
+		if d, err := time.ParseDuration(directive.TTL); err == nil {
+			ttl = d
+		}
+	}
+	if ageOnly {
+		if s.srv.slots.Load(entry.Stamp[0].Slot) != entry.Stamp[0].Word {
+			return false
+		}
+	} else if !s.srv.slots.Valid(entry.Stamp) {
+		return false
+	}
+	return !entry.Expired(key, s.frontend.received, ttl)
+}
+
+// replicationCommands are the first words of what a walsender understands besides SQL (section "Streaming Replication Protocol").
+var replicationCommands = []string{"identify_system", "start_replication", "create_replication_slot", "alter_replication_slot",
+	"drop_replication_slot", "read_replication_slot", "timeline_history", "base_backup", "upload_manifest"}
+
+func isReplicationCommand(canonical []byte) bool {
+	for _, word := range replicationCommands {
+		if len(canonical) >= len(word) && string(canonical[:len(word)]) == word {
+			return true
+		}
+	}
+	return false
+}

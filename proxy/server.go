@@ -1,0 +1,292 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/maypok86/otter/v2"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/pgrecall/pgrecall/cache"
+	"github.com/pgrecall/pgrecall/cachepolicy"
+	"github.com/pgrecall/pgrecall/catalog"
+	"github.com/pgrecall/pgrecall/invalidator"
+	"github.com/pgrecall/pgrecall/parser"
+)
+
+// Limits bound what clients can make the server hold. Zero values mean the defaults of package config.
+type Limits struct {
+	MaxConnections int           // clients at once
+	HeldBytes      int           // bytes of one client's messages that are held back or buffered
+	MaxResult      int           // bytes of the largest result that is cached
+	StartupTimeout time.Duration // from accept to the first ReadyForQuery
+	FlightWait     time.Duration // how long a miss waits for another session that asks the same
+}
+
+// Options of a Server. All pointers are required unless told otherwise.
+type Options struct {
+	Upstream        *pgx.ConnConfig // address and TLS of the upstream; user and password are pgrecall's own
+	HasAccount      bool            // Upstream.User was given by the operator
+	TLS             *tls.Config     // for clients; nil declines SSLRequest
+	L1              cache.Tier
+	Statements      *parser.Cache
+	Policy          *cachepolicy.Policy
+	Logger          *slog.Logger
+	Registerer      prometheus.Registerer
+	Limits          Limits
+	CacheMode       string        // "on" or "off"
+	CatalogInterval time.Duration // between checks for definitions that changed elsewhere
+}
+
+// planLimit is the number of plans (decisions for one statement in one scope) that are remembered.
+const planLimit = 1 << 14
+
+// Server accepts clients and answers them from the cache or the upstream.
+type Server struct {
+	Options
+	slots   *invalidator.Slots
+	flights *cache.Flights
+	plans   *otter.Cache[planKey, *plan]
+	scopes  scopes
+	metrics *metrics
+	orphans orphans
+	caching bool
+
+	policy        atomic.Pointer[policyEpoch]
+	settingsEpoch atomic.Uint64 // grows when sessions have to read their settings again
+
+	ctx  context.Context // ends with Shutdown's last phase
+	stop context.CancelFunc
+	work sync.WaitGroup // sessions, watchers, orphans
+
+	mu         sync.Mutex
+	closing    bool
+	listeners  map[net.Listener]struct{}
+	sessions   map[*session]struct{}
+	databases  map[string]*database
+	cancelKeys map[string]*session // by the body of BackendKeyData
+}
+
+// policyEpoch is a policy with the number of its installation.
+type policyEpoch struct {
+	*cachepolicy.Policy
+	number uint64
+}
+
+// database is what the server knows of one database of the upstream.
+type database struct {
+	name    string
+	slot    invalidator.Slot
+	watcher *catalog.Watcher // nil without an account
+}
+
+// snapshot returns the catalog of the database, nil while none is valid.
+func (d *database) snapshot() *catalog.Snapshot {
+	if d == nil || d.watcher == nil {
+		return nil
+	}
+	return d.watcher.Snapshot()
+}
+
+// NewServer returns a server that is not listening yet.
+func NewServer(o Options) (*Server, error) {
+	if o.Upstream == nil || o.L1 == nil || o.Statements == nil || o.Policy == nil || o.Logger == nil || o.Registerer == nil {
+		return nil, errors.New("proxy: incomplete options")
+	}
+	setDefault(&o.Limits.MaxConnections, 1000)
+	setDefault(&o.Limits.HeldBytes, 256<<10)
+	setDefault(&o.Limits.MaxResult, 1<<20)
+	setDefault(&o.Limits.StartupTimeout, time.Minute)
+	setDefault(&o.Limits.FlightWait, 2*time.Second)
+	setDefault(&o.CatalogInterval, 30*time.Second)
+	plans, err := otter.New(&otter.Options[planKey, *plan]{MaximumSize: planLimit})
+	if err != nil {
+		return nil, fmt.Errorf("proxy: plans: %w", err)
+	}
+	s := &Server{
+		Options: o, slots: invalidator.NewSlots(), flights: cache.NewFlights(o.Limits.MaxConnections), plans: plans, caching: o.CacheMode != "off",
+		listeners: map[net.Listener]struct{}{}, sessions: map[*session]struct{}{},
+		databases: map[string]*database{}, cancelKeys: map[string]*session{},
+	}
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	s.orphans.server = s
+	s.policy.Store(&policyEpoch{o.Policy, 1})
+	s.metrics = newMetrics(o.Registerer, s)
+	return s, nil
+}
+
+func setDefault[T int | time.Duration](v *T, to T) {
+	if *v <= 0 {
+		*v = to
+	}
+}
+
+// Serve accepts clients of the listener until Shutdown closes it. The error then wraps net.ErrClosed.
+func (srv *Server) Serve(l net.Listener) error {
+	srv.mu.Lock()
+	if srv.closing {
+		srv.mu.Unlock()
+		_ = l.Close()
+		return net.ErrClosed
+	}
+	srv.listeners[l] = struct{}{}
+	srv.mu.Unlock()
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			if errors.Is(err, net.ErrClosed) {
+				return err
+			}
+			var temporary interface{ Temporary() bool }
+			if errors.As(err, &temporary) && temporary.Temporary() {
+				// Out of descriptors: those that are open go on, new ones wait in the backlog.
+				srv.Logger.Warn("cannot accept a client", "error", err)
+				select {
+				case <-time.After(50 * time.Millisecond):
+					continue
+				case <-srv.ctx.Done():
+					return net.ErrClosed
+				}
+			}
+			return fmt.Errorf("proxy: accept: %w", err)
+		}
+		srv.work.Go(func() { srv.serve(conn) })
+	}
+}
+
+// serve runs one client connection from its first byte to its last.
+func (srv *Server) serve(conn net.Conn) {
+	defer func() { _ = conn.Close() }()
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetNoDelay(true)
+		_ = tcp.SetKeepAlive(true)
+	}
+	s := &session{srv: srv, client: conn, done: make(chan struct{})}
+	if !srv.enter(s) {
+		return
+	}
+	defer srv.leave(s)
+	s.run()
+}
+
+func (srv *Server) enter(s *session) bool {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	if srv.closing {
+		return false
+	}
+	srv.sessions[s] = struct{}{}
+	s.overLimit = len(srv.sessions) > srv.Limits.MaxConnections
+	return true
+}
+
+func (srv *Server) leave(s *session) {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	delete(srv.sessions, s)
+	if s.cancelKey != "" && srv.cancelKeys[s.cancelKey] == s {
+		delete(srv.cancelKeys, s.cancelKey)
+	}
+}
+
+// database returns the state of a database; the first call starts its watcher.
+func (srv *Server) database(name string) *database {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	if d := srv.databases[name]; d != nil {
+		return d
+	}
+	d := &database{name: name, slot: srv.slots.Database(name)}
+	srv.databases[name] = d
+	if srv.closing || !srv.caching || !srv.HasAccount {
+		return d
+	}
+	config := srv.Upstream.Copy()
+	config.Database = name
+	d.watcher = catalog.NewWatcher(catalog.Options{
+		Config: config, Database: name, Interval: srv.CatalogInterval, Logger: srv.Logger.With("database", name),
+		OnChange: func(_, _ *catalog.Snapshot) {
+			srv.slots.Bump(d.slot)
+			srv.metrics.invalidations[sourceDefinition].Inc()
+		},
+		OnSettings: func() { srv.settingsEpoch.Add(1) },
+	})
+	srv.work.Go(func() { d.watcher.Run(srv.ctx) })
+	return d
+}
+
+// allDatabases returns the databases seen so far.
+func (srv *Server) allDatabases() []*database {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	all := make([]*database, 0, len(srv.databases))
+	for _, d := range srv.databases {
+		all = append(all, d)
+	}
+	return all
+}
+
+// SetPolicy installs another policy. It holds for what is cached already, too.
+func (srv *Server) SetPolicy(p *cachepolicy.Policy) {
+	old := srv.policy.Load()
+	srv.policy.Store(&policyEpoch{p, old.number + 1})
+}
+
+// Shutdown stops accepting clients, lets running statements and open transactions end until ctx does, closes all connections and waits
+// for every goroutine.
+func (srv *Server) Shutdown(ctx context.Context) error {
+	srv.mu.Lock()
+	srv.closing = true
+	for l := range srv.listeners {
+		_ = l.Close()
+	}
+	open := make([]*session, 0, len(srv.sessions))
+	for s := range srv.sessions {
+		open = append(open, s)
+	}
+	srv.mu.Unlock()
+	for _, s := range open {
+		s.closeWhenIdle()
+	}
+
+	gone := make(chan struct{})
+	go func() {
+		srv.waitSessions(ctx)
+		srv.stop()
+		srv.work.Wait()
+		close(gone)
+	}()
+	<-gone
+	return ctx.Err()
+}
+
+// waitSessions returns when no session is left; when ctx ends it kills those that are.
+func (srv *Server) waitSessions(ctx context.Context) {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		srv.mu.Lock()
+		n := len(srv.sessions)
+		if ctx.Err() != nil {
+			for s := range srv.sessions {
+				s.kill()
+			}
+		}
+		srv.mu.Unlock()
+		if n == 0 {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+		}
+	}
+}

@@ -1,0 +1,270 @@
+package proxy
+
+import (
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pgrecall/pgrecall/cachepolicy"
+	"github.com/pgrecall/pgrecall/catalog"
+	"github.com/pgrecall/pgrecall/invalidator"
+	"github.com/pgrecall/pgrecall/wire"
+)
+
+// session is one client with its upstream connection.
+type session struct {
+	srv          *Server
+	client       net.Conn
+	upstream     *upstreamConn
+	encrypted    bool // TLS with the client
+	overLimit    bool
+	replication  bool // replication=database: commands of a walsender besides SQL
+	databaseName string
+	database     *database // set at AuthenticationOk
+	cancelKey    string    // body of BackendKeyData; written before the session is found by it
+	backendPID   uint32
+
+	done     chan struct{} // closed when the relay ends
+	doneOnce sync.Once
+	authOK   chan struct{} // closed at AuthenticationOk
+
+	// clientMutex guards writes to the client. Pending is decremented and status written under it, after the answers have been
+	// written, so that whoever holds it and sees nothing pending may write.
+	clientMutex sync.Mutex
+	pending     atomic.Int32 // forwarded messages whose answers the client has not got
+	status      atomic.Uint32
+
+	mu      sync.Mutex // guards queue
+	queue   queue
+	notFull *sync.Cond
+
+	settingsDirty atomic.Bool // the upstream reported a setting that changed
+	confused      atomic.Bool // the upstream's messages are not those expected: relay only
+	closing       atomic.Bool // Shutdown waits for this session to be idle
+	decodable     atomic.Bool // texts mean to the server what they mean to package parser
+	waiting       atomic.Bool // in a flight of another session
+	wasCancelled  atomic.Bool // ... and a cancel request came
+	interrupt     chan struct{}
+
+	frontend frontend
+	backend  backend
+}
+
+// frontend is the state of the frontend side. Only its goroutine touches it.
+type frontend struct {
+	in        inbox
+	at        int    // offset in it of the message in hand
+	received  int64  // cache.Monotonic when the bytes in hand came
+	canonical []byte // scratch
+	out       []byte // scratch
+
+	database *database
+	scope    *scope // what a key needs to know of the session, nil while that is not known
+	epoch    uint64 // Server.settingsEpoch that scope belongs to
+	noProbe  int64  // no probe before this time: the last one failed
+
+	// Of the cycle in hand; see startCycle.
+	known            bool // the session was idle when it began, so status is what the server's will be
+	clean            bool // nothing but pure reads was forwarded since the session was last seen idle and could be served
+	settingsInFlight bool // settings may change by something that is not answered yet
+	dropped          bool // the message in hand was answered here
+
+	pureBlock  bool               // the open transaction block is READ COMMITTED and has only read
+	blockFence *invalidator.Fence // what the open block wrote: fenced when it may commit
+	blockOn    *catalog.Snapshot  // catalog that blockFence was computed with
+	openFence  *invalidator.Fence // raised, waits for the Sync that ends its cycle
+
+	statements map[string]*prepared // named ones
+	unnamed    *prepared
+	// upstreamUnnamed tells that the upstream holds an unnamed statement; without one in unnamed, the client has to
+	// believe it destroyed.
+	upstreamUnnamed bool
+	portals         map[string]*portal
+	cycle           cycle
+	copyIn          bool // between CopyInResponse and CopyDone of an Execute
+	skipBytes       int  // of a message too long for the inbox that are still to be forwarded
+}
+
+// scope is a policy's scope with what else a probe tells.
+type scope struct {
+	cachepolicy.Scope
+	mode          string // pgrecall.cache: "", on, off
+	readCommitted bool   // default_transaction_isolation
+}
+
+// relay runs both sides until one of them ends, and settles what is left.
+func (s *session) relay() {
+	s.srv.metrics.clients.Add(1)
+	defer s.srv.metrics.clients.Add(-1)
+	s.notFull = sync.NewCond(&s.mu)
+	s.authOK = make(chan struct{})
+	s.interrupt = make(chan struct{}, 1)
+	s.push(expectation{kind: expectStartup})
+
+	backendDone := make(chan struct{})
+	go func() {
+		defer close(backendDone)
+		err := s.backendLoop()
+		s.end()
+		s.upstreamGone(err)
+	}()
+	orderly := s.frontendLoop()
+	if orderly {
+		// Let the upstream work off what was sent before it reads our end: what was forwarded counts.
+		s.halfClose()
+		select {
+		case <-backendDone:
+		case <-time.After(drainTime):
+		}
+	}
+	s.end()
+	_ = s.upstream.Close()
+	_ = s.client.Close()
+	<-backendDone
+	s.settle()
+}
+
+// drainTime bounds how long a session whose client has left waits for its upstream to finish.
+const drainTime = 5 * time.Second
+
+// end wakes everything that waits in this session.
+func (s *session) end() {
+	s.doneOnce.Do(func() {
+		close(s.done)
+		s.mu.Lock()
+		s.notFull.Broadcast()
+		s.mu.Unlock()
+	})
+}
+
+func (s *session) halfClose() {
+	if c, ok := s.upstream.Conn.(interface{ CloseWrite() error }); ok {
+		_ = c.CloseWrite()
+	}
+}
+
+// upstreamGone tells a client that still waits why it gets no answer, and closes it.
+func (s *session) upstreamGone(err error) {
+	select {
+	case <-s.authOK:
+	default:
+		_ = s.client.Close() // the server has said what was wrong
+		return
+	}
+	if !s.backend.saidFatal && !s.backend.torn {
+		f := wire.Fields{Severity: wire.SeverityFatal, Code: codeConnectionFailure, Message: "pgrecall: the upstream server closed the connection unexpectedly",
+			Hint: "Connect again; whether the last statement took effect is not known."}
+		s.fatal(f)
+		s.srv.Logger.Debug("upstream connection lost", "error", err)
+	}
+	_ = s.client.Close()
+}
+
+// settle finishes fills and hands fences whose outcome is unknown to the orphans.
+func (s *session) settle() {
+	s.finishFlight()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	left := &invalidator.Fence{}
+	for s.queue.n > 0 {
+		e := s.queue.pop()
+		e.abandon()
+		if e.fence.Raised() {
+			left.Merge(s.srv.slots, e.fence)
+		}
+	}
+	for _, f := range []*invalidator.Fence{s.backend.heldFence, s.frontend.openFence} {
+		if f.Raised() {
+			left.Merge(s.srv.slots, f)
+		}
+	}
+	if f := s.frontend.blockFence; f.Raised() {
+		left.Merge(s.srv.slots, f)
+	}
+	if left.Raised() {
+		s.srv.orphans.adopt(s, left)
+	}
+}
+
+// abandon ends what waits for an answer that will not come.
+func (e *expectation) abandon() {
+	e.fill.abort()
+	if e.probe != nil && e.kind == expectSync {
+		e.probe.finish(nil)
+	}
+	if e.copyGate != nil {
+		e.copyGate <- wire.ErrorResponse
+	}
+	if e.prepared != nil && e.kind == expectParse {
+		if e.swallow {
+			e.prepared.lost.Store(true)
+		} else {
+			e.prepared.failed.Store(true)
+		}
+	}
+}
+
+// push notes that a message was forwarded, before it is.
+func (s *session) push(e expectation) {
+	s.mu.Lock()
+	for s.queue.n >= queueLimit && !s.ended() {
+		s.notFull.Wait()
+	}
+	s.queue.push(e)
+	s.pending.Add(1)
+	s.mu.Unlock()
+}
+
+func (s *session) ended() bool {
+	select {
+	case <-s.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// idle tells whether the client has got an answer to everything that was forwarded.
+func (s *session) idle() bool {
+	if s.pending.Load() == 0 {
+		return true
+	}
+	// The answer may be on its way: the backend side writes it and then says so under the mutex.
+	s.clientMutex.Lock()
+	defer s.clientMutex.Unlock()
+	return s.pending.Load() == 0
+}
+
+// closeWhenIdle ends the session at once when it is idle outside a transaction block, else as soon as it is.
+func (s *session) closeWhenIdle() {
+	s.closing.Store(true)
+	if !s.clientMutex.TryLock() { // somebody writes to the client: it is not idle
+		return
+	}
+	idle := s.pending.Load() == 0 && byte(s.status.Load()) != wire.StatusInTransaction && byte(s.status.Load()) != wire.StatusFailed
+	s.clientMutex.Unlock()
+	if idle {
+		s.goodbye()
+	}
+}
+
+// goodbye tells the client what PostgreSQL would when it is shut down, and closes the connection.
+func (s *session) goodbye() {
+	s.fatal(wire.Fields{Severity: wire.SeverityFatal, Code: codeAdminShutdown, Message: "terminating connection due to administrator command"})
+	s.kill()
+}
+
+// kill closes the client's connection; the session's goroutines then end.
+func (s *session) kill() { _ = s.client.Close() }
+
+// cancelWait wakes the session when it waits for the result of another one.
+func (s *session) cancelWait() {
+	if s.waiting.Load() {
+		s.wasCancelled.Store(true)
+		select {
+		case s.interrupt <- struct{}{}:
+		default:
+		}
+	}
+}

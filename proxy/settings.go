@@ -1,0 +1,181 @@
+package proxy
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/pgrecall/pgrecall/cache"
+	"github.com/pgrecall/pgrecall/cachepolicy"
+	"github.com/pgrecall/pgrecall/wire"
+)
+
+// probeQuery reads everything of a session that a key depends on, in the session itself: what ALTER ROLE ... SET or a function did is seen,
+// too. All settings count, but for those which can't change an answer. Custom ones (app.tenant) are not in pg_settings: whatever reads them
+// calls current_setting, which is not cached.
+const probeQuery = `SELECT session_user, current_user, pg_catalog.array_to_string(pg_catalog.current_schemas(true), E'\x01'),
+ pg_catalog.current_setting('default_transaction_isolation'), pg_catalog.current_setting('standard_conforming_strings'),
+ pg_catalog.current_setting('client_encoding'), pg_catalog.current_setting('pgrecall.cache', true),
+ pg_catalog.current_setting('pgrecall.consistency', true),
+ pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to((SELECT pg_catalog.string_agg(s.name OPERATOR(pg_catalog.||) '=' OPERATOR(pg_catalog.||) pg_catalog.quote_nullable(s.setting), ',' ORDER BY s.name COLLATE pg_catalog."C")
+  FROM pg_catalog.pg_show_all_settings() s WHERE NOT (s.name OPERATOR(pg_catalog.~) '^(application_name|log_.*|.*_timeout|track_.*|.*_delay|autovacuum.*|bgwriter.*|checkpoint.*|wal_.*|max_wal_.*|min_wal_.*|archive_.*|deadlock_.*|debug_print_.*|tcp_.*|transaction_.*|in_hot_standby|update_process_title)$')), 'UTF8')), 'hex')`
+
+// probeName is the name of the statement and the portal that a probe uses and closes again, so that the session's own
+// unnamed ones live on.
+const probeName = "pgrecall.probe"
+
+// probeColumns is the number of columns of probeQuery.
+const probeColumns = 9
+
+// probeRetry is how long a session goes without the cache after a probe that failed.
+const probeRetry = time.Second
+
+// probe reads the settings of a session over its own upstream connection, while that is idle.
+type probe struct {
+	once   sync.Once
+	done   chan struct{}
+	result []string
+}
+
+// row takes the DataRow message of the result.
+func (p *probe) row(message []byte) {
+	if message == nil {
+		return
+	}
+	scan := wire.Scan(message[wire.HeaderSize:])
+	n := scan.Int16()
+	values := make([]string, 0, n)
+	for range n {
+		size := scan.Int32()
+		if size < 0 {
+			values = append(values, "")
+			continue
+		}
+		values = append(values, string(scan.Bytes(int(size))))
+	}
+	if scan.Ok() && n == probeColumns {
+		p.result = values
+	}
+}
+
+// finish wakes the frontend side. A nil result is a probe that failed.
+func (p *probe) finish(result []string) {
+	p.once.Do(func() {
+		p.result = result
+		close(p.done)
+	})
+}
+
+// probeMessages are Parse, Bind, Execute, Close of both and Sync.
+var probeMessages = func() []byte {
+	b, at := wire.Begin(nil, wire.Parse)
+	b = wire.AppendString(wire.AppendString(b, probeName), probeQuery)
+	b = wire.End(append(b, 0, 0), at)
+	b, at = wire.Begin(b, wire.Bind)
+	b = wire.AppendString(wire.AppendString(b, probeName), probeName)
+	b = wire.End(append(b, 0, 0, 0, 0, 0, 0), at)
+	b, at = wire.Begin(b, wire.Execute)
+	b = wire.End(append(wire.AppendString(b, probeName), 0, 0, 0, 0), at)
+	for _, kind := range []byte{'P', 'S'} {
+		b, at = wire.Begin(b, wire.Close)
+		b = wire.End(wire.AppendString(append(b, kind), probeName), at)
+	}
+	return append(b, wire.SyncMessage...)
+}()
+
+// learnScope reads the session's settings when they are not known and the session is idle outside a transaction block (inside one, a
+// query of ours could take the snapshot that the client's first query should). It may replace f.scope.
+func (s *session) learnScope() {
+	f := &s.frontend
+	s.checkScope()
+	if f.scope != nil || f.database.snapshot() == nil || byte(s.status.Load()) != wire.StatusIdle || s.confused.Load() || s.replication {
+		return
+	}
+	if f.noProbe != 0 && cache.Monotonic() < f.noProbe {
+		return
+	}
+	epoch := s.srv.settingsEpoch.Load()
+	s.settingsDirty.Store(false)
+	p := &probe{done: make(chan struct{})}
+	for _, kind := range []expectKind{expectParse, expectBind, expectExecute, expectClose, expectClose, expectSync} {
+		s.push(expectation{kind: kind, swallow: true, probe: p, outcome: outcomeProbe})
+	}
+	if s.sendUpstream(probeMessages) != nil {
+		return
+	}
+	select {
+	case <-p.done:
+	case <-s.done:
+		return
+	}
+	if p.result == nil || s.settingsDirty.Load() {
+		f.noProbe = cache.Monotonic() + int64(probeRetry)
+		s.srv.metrics.probes["failed"].Inc()
+		return
+	}
+	s.srv.metrics.probes["done"].Inc()
+	f.noProbe, f.epoch = 0, epoch
+	f.scope = s.srv.scopes.intern(s.databaseName, p.result)
+}
+
+// checkScope drops the scope when a setting changed without the session's doing.
+func (s *session) checkScope() {
+	f := &s.frontend
+	if f.scope != nil && (s.settingsDirty.Load() || f.epoch != s.srv.settingsEpoch.Load()) {
+		f.scope = nil
+	}
+}
+
+// scopes interns scopes, so that equal sessions share plans. It is bounded: a scope that is forgotten costs plans, no answers.
+type scopes struct {
+	mu  sync.Mutex
+	all map[[32]byte]*scope
+}
+
+const scopeLimit = 10000
+
+func (ss *scopes) intern(database string, result []string) *scope {
+	h := sha256.New()
+	for _, part := range append([]string{database}, result...) {
+		var n [8]byte
+		binary.BigEndian.PutUint64(n[:], uint64(len(part)))
+		h.Write(n[:])
+		h.Write([]byte(part))
+	}
+	var digest [32]byte
+	h.Sum(digest[:0])
+
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	if sc := ss.all[digest]; sc != nil {
+		return sc
+	}
+	if ss.all == nil || len(ss.all) >= scopeLimit {
+		ss.all = map[[32]byte]*scope{}
+	}
+	sc := &scope{
+		Scope:         cachepolicy.Scope{Database: database, SessionUser: result[0], CurrentUser: result[1], Digest: digest},
+		readCommitted: result[3] == "read committed" || result[3] == "read uncommitted",
+		mode:          strings.ToLower(result[6]),
+	}
+	if result[2] != "" {
+		sc.Schemas = strings.Split(result[2], "\x01")
+	}
+	for _, schema := range sc.Schemas {
+		sc.Temporary = sc.Temporary || strings.HasPrefix(schema, "pg_temp")
+	}
+	ss.all[digest] = sc
+	return sc
+}
+
+// decodableEncoding tells whether every byte below 0x80 of a text in this client_encoding is the ASCII character. In the
+// others (SJIS, BIG5, GBK, UHC, GB18030, JOHAB, SHIFT_JIS_2004) it may be the second half of a character.
+func decodableEncoding(name string) bool {
+	switch name {
+	case "UTF8", "SQL_ASCII":
+		return true
+	}
+	return strings.HasPrefix(name, "LATIN") || strings.HasPrefix(name, "WIN") || strings.HasPrefix(name, "ISO_8859") || strings.HasPrefix(name, "KOI8")
+}

@@ -1,0 +1,153 @@
+package proxy
+
+import (
+	"sync/atomic"
+
+	"github.com/pgrecall/pgrecall/cache"
+	"github.com/pgrecall/pgrecall/cachepolicy"
+	"github.com/pgrecall/pgrecall/parser"
+	"github.com/pgrecall/pgrecall/wire"
+)
+
+// prepared is a prepared statement of the session. Everything but failed belongs to the frontend side.
+type prepared struct {
+	name      string
+	statement *parser.Statement // nil when the text could not be read
+	directive parser.Directive
+	digest    [32]byte // of canonical text and parameter types
+	// scope is the session's at Parse, nil when it was not known: literals become values then, under the settings of then.
+	scope   *scope
+	message []byte      // the Parse message, where it was answered here; that of the unnamed statement always
+	sent    bool        // the upstream has got the Parse message
+	failed  atomic.Bool // the server refused it, or skipped it after an error
+	lost    atomic.Bool // pgrecall sent it, and the server skipped it: it has to be sent again
+	cached  *plan
+}
+
+// portal is a portal of the session.
+type portal struct {
+	prepared *prepared // nil when the statement is not known
+	key      cache.Key
+	keyed    bool               // key is set: an answer could be cached
+	reason   cachepolicy.Reason // why not
+	message  []byte             // the Bind message, while the upstream has not got it
+	sent     bool
+	executed bool // answered here, to its end
+	entry    *cache.Entry
+	row      []byte // RowDescription; belongs to the backend side
+}
+
+// named returns the prepared statement of a name, nil when the session does not know one.
+func (f *frontend) named(name []byte) *prepared {
+	if len(name) == 0 {
+		return f.unnamed
+	}
+	return f.statements[string(name)]
+}
+
+// forgetUnnamed notes that a simple query destroys the unnamed statement and portal (section "Simple Query"). Forwarded tells
+// that the upstream's go, too.
+func (f *frontend) forgetUnnamed(forwarded bool) {
+	f.unnamed = nil
+	if forwarded {
+		f.upstreamUnnamed = false
+	}
+	if len(f.portals) > 0 {
+		delete(f.portals, "")
+	}
+}
+
+// notePrepared remembers a prepared statement.
+func (s *session) notePrepared(p *prepared) {
+	f := &s.frontend
+	if p.name == "" {
+		f.unnamed = p
+		f.upstreamUnnamed = f.upstreamUnnamed || p.sent
+		return
+	}
+	if f.statements == nil {
+		f.statements = map[string]*prepared{}
+	}
+	f.statements[p.name] = p
+}
+
+// prepare sends a statement upstream that was answered here so far. The client does not see the answer.
+func (s *session) prepare(p *prepared) {
+	if p == nil || p.sent && !p.lost.Swap(false) || p.message == nil {
+		return
+	}
+	s.flushBefore()
+	s.push(expectation{kind: expectParse, swallow: true, prepared: p, outcome: outcomeProbe})
+	_ = s.sendUpstream(p.message)
+	p.sent = true
+	if p.name == "" {
+		s.frontend.upstreamUnnamed = true
+	}
+}
+
+// flushBefore sends upstream what comes before the message in hand.
+func (s *session) flushBefore() { _ = s.flushTo(s.frontend.at) }
+
+// prepareAll sends all statements upstream that it has not got.
+func (s *session) prepareAll() {
+	f := &s.frontend
+	s.prepare(f.unnamed)
+	for _, p := range f.statements {
+		s.prepare(p)
+	}
+}
+
+// foreseeStatements follows what SQL does to prepared statements: they share their names with those of the protocol.
+func (s *session) foreseeStatements(statement *parser.Statement) {
+	f := &s.frontend
+	for i := range statement.Commands {
+		c := &statement.Commands[i]
+		switch c.Kind {
+		case parser.KindDeallocate:
+			s.prepareAll()
+			if c.StatementName == "" {
+				clear(f.statements)
+			} else {
+				delete(f.statements, c.StatementName)
+			}
+		case parser.KindPrepare:
+			delete(f.statements, c.StatementName)
+		case parser.KindDiscard:
+			s.prepareAll()
+			clear(f.statements)
+		default:
+		}
+	}
+}
+
+// bindUpstream sends a portal upstream that was bound here, with its statement, and to its end when it was executed.
+func (s *session) bindUpstream(p *portal) {
+	if p == nil || p.sent {
+		return
+	}
+	s.prepare(p.prepared)
+	s.push(expectation{kind: expectBind, swallow: true, outcome: outcomeProbe})
+	_ = s.sendUpstream(p.message)
+	if p.executed {
+		scan := wire.Scan(p.message[wire.HeaderSize:])
+		name := scan.String()
+		b, at := wire.Begin(nil, wire.Execute)
+		b = append(wire.AppendString(b, string(name)), 0, 0, 0, 0)
+		s.push(expectation{kind: expectExecute, swallow: true, outcome: outcomeProbe, sent: s.now()})
+		_ = s.sendUpstream(wire.End(b, at))
+	}
+	p.sent, p.message = true, nil
+}
+
+// why says why an Execute of the portal, whose statement only reads, is not cached.
+func (p *portal) why(plan *plan, limit int32) cachepolicy.Reason {
+	switch {
+	case plan.decision.Verdict != cachepolicy.Cache:
+		return plan.decision.Reason
+	case p == nil || limit != 0 || p.executed:
+		return cachepolicy.ReasonPortal
+	case p.reason != cachepolicy.ReasonNone:
+		return p.reason
+	}
+	return cachepolicy.ReasonProtocol
+}

@@ -1,0 +1,107 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/pgrecall/pgrecall/cache"
+)
+
+// Status is a view of the server for people and dashboards.
+type Status struct {
+	Outcomes     map[string]int64 `json:"outcomes"`
+	Bypasses     map[string]int64 `json:"bypasses"`
+	HitRate      float64          `json:"hit_rate"` // hits among hits and misses and bypassed reads, 0 to 1
+	SavedSeconds float64          `json:"saved_seconds"`
+	Clients      int64            `json:"clients"`
+	Upstreams    int64            `json:"upstreams"`
+	L1           cache.Stats      `json:"l1"`
+	Databases    []DatabaseStatus `json:"databases"`
+}
+
+// DatabaseStatus is the state of one database's catalog.
+type DatabaseStatus struct {
+	Name  string `json:"name"`
+	Ready bool   `json:"ready"`
+	Error string `json:"error,omitempty"`
+}
+
+// Status returns the figures of this moment.
+func (srv *Server) Status() Status {
+	m := srv.metrics
+	st := Status{
+		Outcomes: map[string]int64{}, Bypasses: map[string]int64{}, SavedSeconds: float64(m.saved.Load()) / 1e9,
+		Clients: m.clients.Load(), Upstreams: m.upstreams.Load(), L1: srv.L1.Stats(),
+	}
+	for o, name := range outcomeNames {
+		if name != "" {
+			st.Outcomes[name] = m.counts[o].Load()
+		}
+	}
+	for reason, n := range m.bypassCounts {
+		if v := n.Load(); v > 0 {
+			st.Bypasses[string(reason)] = v
+		}
+	}
+	if reads := st.Outcomes["hit_l1"] + st.Outcomes["miss"] + st.Outcomes["bypass"]; reads > 0 {
+		st.HitRate = float64(st.Outcomes["hit_l1"]) / float64(reads)
+	}
+	for _, d := range srv.allDatabases() {
+		ds := DatabaseStatus{Name: d.name, Ready: d.snapshot() != nil}
+		if d.watcher != nil {
+			if err := d.watcher.Err(); err != nil {
+				ds.Error = err.Error()
+			}
+		}
+		st.Databases = append(st.Databases, ds)
+	}
+	slices.SortFunc(st.Databases, func(a, b DatabaseStatus) int {
+		if a.Name < b.Name {
+			return -1
+		}
+		return 1
+	})
+	return st
+}
+
+// Errors of Ready.
+var (
+	errNoAccount = errors.New("no account of pgrecall's own in --upstream: everything is passed through and nothing is cached")
+	errNoCatalog = errors.New("catalog is not loaded")
+)
+
+// Ready tells whether the upstream can be reached and the catalogs of the databases in use are loaded.
+func (srv *Server) Ready() error {
+	if !srv.caching {
+		return nil
+	}
+	if !srv.HasAccount {
+		return errNoAccount
+	}
+	for _, d := range srv.allDatabases() {
+		if d.watcher != nil && d.snapshot() == nil {
+			if err := d.watcher.Err(); err != nil {
+				return fmt.Errorf("database %q: %w", d.name, err)
+			}
+			return fmt.Errorf("database %q: %w", d.name, errNoCatalog)
+		}
+	}
+	return nil
+}
+
+// Watch starts to load the catalog of a database before its first client comes.
+func (srv *Server) Watch(database string) { srv.database(database) }
+
+// Flush removes entries and returns their number: all of them, or those of a database, of a table in it (schema.name), of
+// a fingerprint. Empty values and zero match everything.
+func (srv *Server) Flush(database, table string, fingerprint uint64) int {
+	n := srv.L1.DeleteFunc(func(e *cache.Entry) bool {
+		if database != "" && e.Source.Database != database || fingerprint != 0 && e.Source.Fingerprint != fingerprint {
+			return false
+		}
+		return table == "" || e.Source.Names(table)
+	})
+	srv.metrics.invalidations[sourceAdmin].Inc()
+	return n
+}
