@@ -16,7 +16,7 @@ func (l *loader) relations() error {
 	return l.each(`
 SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relpersistence::text,
        c.relrowsecurity, c.relowner, c.relacl::text,
-       CASE WHEN c.relkind = 'v' AND c.oid >= `+firstNormal+` THEN pg_get_viewdef(c.oid) END
+       CASE WHEN c.relkind IN ('v', 'm') AND c.oid >= `+firstNormal+` THEN pg_get_viewdef(c.oid) END
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind NOT IN ('i', 'I', 't') AND c.relpersistence <> 't'
  ORDER BY c.oid`,
@@ -97,7 +97,7 @@ SELECT ev_class, ev_enabled::text, md5(ev_action::text || ev_qual::text)
 SELECT DISTINCT r.ev_class, d.refobjid
   FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid JOIN pg_class c ON c.oid = r.ev_class
  WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass
-   AND d.refobjid <> r.ev_class AND r.rulename = '_RETURN' AND c.relkind = 'v'
+   AND d.refobjid <> r.ev_class AND r.rulename = '_RETURN' AND c.relkind IN ('v', 'm')
  ORDER BY 1, 2`,
 		[]any{&oid, &read},
 		func() {

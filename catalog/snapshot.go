@@ -38,8 +38,8 @@ type Relation struct {
 	RowSecurity  bool
 	Children     []uint32 // direct partitions and inheriting tables
 	Parents      []uint32
-	// ViewDefinition is pg_get_viewdef with an empty search_path: all names outside pg_catalog are qualified. Views only
-	// (materialized ones change by REFRESH alone and need none).
+	// ViewDefinition is pg_get_viewdef with an empty search_path: all names outside pg_catalog are qualified. Of a
+	// materialized view it is what REFRESH runs: reading that one reads nothing else.
 	ViewDefinition string
 	ViewReads      []uint32 // relations that the view's rule reads, direct ones
 	// Rules is true for rules other than a view's own _RETURN.

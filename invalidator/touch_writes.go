@@ -1,0 +1,192 @@
+package invalidator
+
+import (
+	"github.com/pgrecall/pgrecall/catalog"
+	"github.com/pgrecall/pgrecall/parser"
+)
+
+// change is a set of ways in which a relation changes.
+type change uint8
+
+const (
+	inserted change = 1 << iota
+	updated
+	deleted
+	truncated
+	cascaded  // TRUNCATE ... CASCADE
+	refreshed // REFRESH MATERIALIZED VIEW
+)
+
+func changeOf(w parser.Write) change {
+	switch w.Op {
+	case parser.OpInsert, parser.OpCopy:
+		return inserted
+	case parser.OpUpdate:
+		return updated
+	case parser.OpDelete:
+		return deleted
+	case parser.OpTruncate:
+		if w.Cascade {
+			return truncated | cascaded
+		}
+		return truncated
+	case parser.OpRefresh:
+		return refreshed
+	}
+	return inserted | updated | deleted // MERGE, and whatever else there may be
+}
+
+// writes follows a write that the text names.
+func (c *closure) writes(w parser.Write, schemas []string, temporary bool) {
+	if temporarySchema(w.Schema) {
+		return
+	}
+	r, found := c.snapshot.Resolve(schemas, w.Schema, w.Name)
+	if !found {
+		// A session with temporary relations most likely means one of these. Nobody knows.
+		c.whole("unknown relation " + w.Name)
+		return
+	}
+	// Where a temporary relation shadows the name, the real one is invalidated in vain.
+	c.change(r, changeOf(w))
+}
+
+// change follows a change of a relation to everything that changes with it.
+func (c *closure) change(r *catalog.Relation, ways change) {
+	done := c.changed[r.OID]
+	if ways&^done == 0 {
+		return
+	}
+	c.changed[r.OID] = done | ways
+	switch {
+	case system(r):
+		c.unknown("system catalog " + r.Name)
+		return
+	case r.Rules:
+		c.whole("rule on " + r.Name)
+	case r.VolatileFunctions:
+		c.whole("volatile function in the definition of " + r.Name)
+	}
+	c.fire(r, ways)
+	switch r.Kind {
+	case 'r':
+	case 'p':
+		if ways&updated != 0 { // a row may move between partitions: it is deleted here and inserted there
+			ways |= inserted | deleted
+		}
+	case 'v':
+		c.changeView(r, ways)
+		return
+	case 'm':
+		c.runsDefinition(r)
+		return
+	default: // a foreign table's rows may be those of any relation
+		c.whole("write to " + r.Name)
+		return
+	}
+	c.family(r, ways)
+	c.cascade(r, ways)
+}
+
+// family follows a change to inheriting tables and partitions, and tells parents of it. A parent's rows are its
+// children's, too, but it fires no trigger of its own.
+func (c *closure) family(r *catalog.Relation, ways change) {
+	for _, oid := range r.Children {
+		c.changeOID(oid, ways, "child of "+r.Name)
+	}
+	for _, oid := range r.Parents {
+		c.above(oid, ways, r)
+	}
+}
+
+func (c *closure) above(oid uint32, ways change, of *catalog.Relation) {
+	parent := c.snapshot.ByOID(oid)
+	if parent == nil {
+		c.whole("unknown parent of " + of.Name)
+		return
+	}
+	if _, known := c.changed[oid]; !known {
+		c.changed[oid] = 0
+	}
+	if parent.Kind == 'p' {
+		c.cascade(parent, ways)
+	}
+	for _, next := range parent.Parents {
+		c.above(next, ways, parent)
+	}
+}
+
+func (c *closure) changeOID(oid uint32, ways change, what string) {
+	r := c.snapshot.ByOID(oid)
+	if r == nil {
+		c.whole("unknown " + what)
+		return
+	}
+	c.change(r, ways)
+}
+
+// cascade follows foreign keys that point at the relation (manual, section 5.5.5).
+func (c *closure) cascade(r *catalog.Relation, ways change) {
+	for _, key := range r.ReferencedBy {
+		what := "relation that references " + r.Name
+		if ways&deleted != 0 {
+			switch key.OnDelete {
+			case 'c':
+				c.changeOID(key.Referencing, deleted, what)
+			case 'n', 'd':
+				c.changeOID(key.Referencing, updated, what)
+			case 'a', 'r':
+			default:
+				c.whole("foreign key on " + r.Name)
+			}
+		}
+		if ways&updated != 0 {
+			switch key.OnUpdate {
+			case 'c', 'n', 'd':
+				c.changeOID(key.Referencing, updated, what)
+			case 'a', 'r':
+			default:
+				c.whole("foreign key on " + r.Name)
+			}
+		}
+		if ways&cascaded != 0 {
+			c.changeOID(key.Referencing, truncated|cascaded, what)
+		}
+	}
+}
+
+// Trigger functions of pg_catalog that change the new row alone (pg_proc.dat). Those of foreign keys are not among
+// them: CREATE CONSTRAINT TRIGGER may name one by hand.
+const (
+	suppressRedundantUpdates = 1291
+	tsvectorUpdate           = 3752
+	tsvectorUpdateColumn     = 3753
+)
+
+// fire judges the triggers that a change fires.
+func (c *closure) fire(r *catalog.Relation, ways change) {
+	for _, t := range r.Triggers {
+		fires := t.Insert && ways&inserted != 0 || t.Update && ways&updated != 0 ||
+			t.Delete && ways&deleted != 0 || t.Truncate && ways&truncated != 0
+		switch {
+		case !fires:
+		case t.Function == suppressRedundantUpdates, t.Function == tsvectorUpdate, t.Function == tsvectorUpdateColumn:
+		default:
+			c.whole("trigger " + t.Name + " on " + r.Name)
+		}
+	}
+}
+
+// changeView follows a write to a view. Where no INSTEAD OF trigger takes it, PostgreSQL passes it on to the one base
+// relation of a simple view (manual, CREATE VIEW, Updatable Views). The others that the view reads are
+// invalidated in vain.
+func (c *closure) changeView(r *catalog.Relation, ways change) {
+	c.readsRelation(r)
+	if len(r.ViewReads) == 0 {
+		c.whole("write to view " + r.Name)
+		return
+	}
+	for _, oid := range r.ViewReads {
+		c.changeOID(oid, ways, "base of view "+r.Name)
+	}
+}
