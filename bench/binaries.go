@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os/exec"
@@ -49,7 +48,7 @@ func compile(ctx context.Context, directory, name, source string) binary {
 	command := exec.CommandContext(ctx, "go", "build", "-o", b.path, source)
 	command.Dir = root
 	if output, err := command.CombinedOutput(); err != nil {
-		b.err = fmt.Errorf("not built: %w: %s", err, firstLine(output))
+		b.err = fmt.Errorf("not built: %w: %s", err, firstComplaint(output))
 	}
 	return b
 }
@@ -62,7 +61,12 @@ func moduleRoot(ctx context.Context) (string, error) {
 	return filepath.Dir(strings.TrimSpace(string(output))), nil
 }
 
-func firstLine(text []byte) []byte {
-	line, _, _ := bytes.Cut(bytes.TrimSpace(text), []byte{'\n'})
-	return line
+// firstComplaint is the compiler's first line that is not the name of a package.
+func firstComplaint(output []byte) string {
+	for line := range strings.Lines(string(output)) {
+		if !strings.HasPrefix(line, "#") {
+			return strings.TrimSpace(line)
+		}
+	}
+	return ""
 }

@@ -34,14 +34,14 @@ func measureMemory(ctx context.Context, o options, s *stage, b binary) memory {
 	m.build = true
 	var failures []error
 	if o.idleClients > 0 {
-		failures = append(failures, s.with(ctx, b, nil, func(p *peer) error {
+		failures = append(failures, s.with(ctx, b, roomy, nil, func(p *peer) error {
 			return m.idle(ctx, s.upstream, p, o.idleClients)
 		}))
 	}
 	if o.entries > 0 {
-		failures = append(failures, s.with(ctx, b, []string{smallGarbage}, func(p *peer) error {
+		failures = append(failures, s.with(ctx, b, large, []string{smallGarbage}, func(p *peer) error {
 			return m.entry(ctx, s.upstream, p, o.entries)
-		}, "--l1-size", "1GiB", "--default-ttl", "1h"))
+		}))
 	}
 	if err := errors.Join(failures...); err != nil {
 		m.Error = err.Error()
@@ -56,10 +56,10 @@ func newMemory(peer string) memory {
 }
 
 // with starts a pgrecall, calls use and stops it.
-func (s *stage) with(ctx context.Context, b binary, environment []string, use func(*peer) error, arguments ...string) error {
+func (s *stage) with(ctx context.Context, b binary, configuration string, environment []string, use func(*peer) error) error {
 	p := &peer{name: b.name, role: roleHit}
 	defer p.close()
-	if err := startPgrecall(ctx, s, p, b, environment, arguments...); err != nil {
+	if err := startPgrecall(ctx, s, p, b, configuration, environment); err != nil {
 		return err
 	}
 	return use(p)

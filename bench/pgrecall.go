@@ -6,34 +6,44 @@ import (
 	"path/filepath"
 )
 
-// neverRule is the configuration of a pgrecall that caches everything but what is asked for.
-const neverRule = `rules:
-  - tables: [public.pgbench_accounts]
+// Configuration files of the measured processes.
+const (
+	// neverRule caches everything but what is asked for.
+	neverRule = `rules:
+  - name: never
+    match:
+      tables: [pgbench_accounts]
     cache: never
 `
+	// roomy lets more clients in than the default does.
+	roomy = `limits:
+  max_connections: 10000
+`
+	// large keeps all entries for the whole run.
+	large = `cache:
+  l1_size: 1GiB
+  default_ttl: 1h
+`
+)
 
 // pgrecallStarters are the three ways in which one binary is measured: everything from the cache,
 // the cache off, and the cache on with a rule that excludes the table.
 func pgrecallStarters(b binary) []starter {
+	start := func(configuration string, arguments ...string) func(context.Context, *stage, *peer) error {
+		return func(ctx context.Context, s *stage, p *peer) error {
+			return startPgrecall(ctx, s, p, b, configuration, nil, arguments...)
+		}
+	}
 	return []starter{
-		{name: b.name, build: b.name, role: roleHit, start: func(ctx context.Context, s *stage, p *peer) error {
-			return startPgrecall(ctx, s, p, b, nil)
-		}},
-		{name: b.name + "/off", build: b.name, role: rolePassThrough, start: func(ctx context.Context, s *stage, p *peer) error {
-			return startPgrecall(ctx, s, p, b, nil, "--cache", "off")
-		}},
-		{name: b.name + "/never", build: b.name, role: rolePassThrough, start: func(ctx context.Context, s *stage, p *peer) error {
-			config := filepath.Join(s.directory, b.name+"-never.yaml")
-			if err := os.WriteFile(config, []byte(neverRule), 0o644); err != nil {
-				return err
-			}
-			return startPgrecall(ctx, s, p, b, nil, "--config", config)
-		}},
+		{name: b.name, build: b.name, role: roleHit, start: start("")},
+		{name: b.name + "/off", build: b.name, role: rolePassThrough, start: start("", "--cache", "off")},
+		{name: b.name + "/never", build: b.name, role: rolePassThrough, start: start(neverRule)},
 	}
 }
 
 // startPgrecall starts a binary in front of the upstream, with its metrics as the peer's counts.
-func startPgrecall(ctx context.Context, s *stage, p *peer, b binary, environment []string, arguments ...string) error {
+// Without a configuration it has no file.
+func startPgrecall(ctx context.Context, s *stage, p *peer, b binary, configuration string, environment []string, arguments ...string) error {
 	if b.err != nil {
 		return b.err
 	}
@@ -48,6 +58,13 @@ func startPgrecall(ctx context.Context, s *stage, p *peer, b binary, environment
 	directory, err := os.MkdirTemp(s.directory, "pgrecall-")
 	if err != nil {
 		return err
+	}
+	if configuration != "" {
+		file := filepath.Join(directory, "pgrecall.yaml")
+		if err := os.WriteFile(file, []byte(configuration), 0o644); err != nil {
+			return err
+		}
+		arguments = append(arguments, "--config", file)
 	}
 	m := metrics{url: "http://" + admin.String() + "/metrics"}
 	p.metrics = &m

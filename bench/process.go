@@ -7,7 +7,9 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -52,7 +54,7 @@ func (l launch) start() (*process, error) {
 	}
 	defer log.Close() // the child has its own
 	p.command.Dir = l.directory
-	p.command.Env = append(os.Environ(), l.environment...)
+	p.command.Env = append(inherited(), l.environment...)
 	p.command.Stdout, p.command.Stderr = log, log
 	p.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: p.signal}
 	if l.serviceUser {
@@ -68,6 +70,13 @@ func (l launch) start() (*process, error) {
 		close(p.exited)
 	}()
 	return p, nil
+}
+
+// inherited is this program's environment without what would configure a pgrecall.
+func inherited() []string {
+	return slices.DeleteFunc(os.Environ(), func(variable string) bool {
+		return strings.HasPrefix(variable, "PGRECALL_") || strings.HasPrefix(variable, "DATABASE_URL=")
+	})
 }
 
 // stop ends the server and waits for that.

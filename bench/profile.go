@@ -37,7 +37,7 @@ func profile(ctx context.Context, o options, s *stage, load *pgbench, builds []b
 func profileMode(ctx context.Context, o options, s *stage, load *pgbench, b binary, mode, directory string, output io.Writer) error {
 	file := filepath.Join(directory, b.name+"-"+mode+".pprof")
 	p := &peer{name: b.name, role: roleHit}
-	err := startPgrecall(ctx, s, p, b, []string{profileVariable + "=" + file})
+	err := startPgrecall(ctx, s, p, b, "", []string{profileVariable + "=" + file})
 	var result pgbenchResult
 	if err == nil {
 		result, err = load.run(ctx, p.at, mode, o.seconds)
