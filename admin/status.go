@@ -35,18 +35,17 @@ type Tier struct {
 // Hits is the number of statements answered from the cache.
 func (s *Status) Hits() uint64 { return s.Statements["hit_l1"] + s.Statements["hit_l2"] }
 
-// Reads is the number of statements that could have been answered from the cache or bypassed it.
+// Reads is the number of statements that read, whether from the cache or from the upstream.
 func (s *Status) Reads() uint64 {
 	return s.Hits() + s.Statements["miss"] + s.Statements["bypass"]
 }
 
-// HitRate is the part of the reads that the policy lets into the cache and that were answered from
-// it, from 0 to 1. Bypasses are told apart, with their reasons, because a higher TTL does not
-// change them.
+// HitRate is the part of the reads that were answered from the cache, from 0 to 1. Bypassed reads
+// count: to the database they cost as much as a miss.
 func (s *Status) HitRate() float64 {
-	cacheable := s.Hits() + s.Statements["miss"]
-	if cacheable == 0 {
+	reads := s.Reads()
+	if reads == 0 {
 		return 0
 	}
-	return float64(s.Hits()) / float64(cacheable)
+	return float64(s.Hits()) / float64(reads)
 }

@@ -10,7 +10,8 @@ import (
 	"github.com/pgrecall/pgrecall/cachepolicy"
 )
 
-func consistencyWord(c cachepolicy.Consistency) string {
+// ConsistencyWord is the word for a level in the file.
+func ConsistencyWord(c cachepolicy.Consistency) string {
 	switch c {
 	case cachepolicy.Session:
 		return "session"

@@ -81,7 +81,7 @@ func settings() []setting {
 			}},
 		{flag: "consistency", path: "cache.consistency", value: "strict|session|ttl", reload: true,
 			usage: "how fresh answers without a rule of their own are",
-			get:   func(c *Config) []string { return []string{consistencyWord(c.Policy.Consistency)} },
+			get:   func(c *Config) []string { return []string{ConsistencyWord(c.Policy.Consistency)} },
 			set: func(c *Config, v []string) (err error) {
 				c.Policy.Consistency, err = parseConsistency(v[0])
 				return err

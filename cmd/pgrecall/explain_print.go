@@ -1,0 +1,56 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/pgrecall/pgrecall/config"
+)
+
+// print writes the explanation for people.
+func (e *explanation) print(w io.Writer) {
+	line := func(name, value string) {
+		if value == "" {
+			return
+		}
+		if name != "" {
+			name += ":"
+		}
+		fmt.Fprintf(w, "%-14s%s\n", name, value)
+	}
+	lines := func(name string, values []string) {
+		for i, v := range values {
+			if i > 0 {
+				name = ""
+			}
+			line(name, v)
+		}
+	}
+	line("verdict", e.Verdict)
+	reason := e.Reason
+	if e.Detail != "" {
+		reason += " (" + e.Detail + ")"
+	}
+	line("reason", reason)
+	line("meaning", e.Meaning)
+	line("to change", e.Change)
+	if e.TTL != "" {
+		line("ttl", e.TTL)
+		line("consistency", e.Consistency)
+		line("max result", config.FormatBytes(int64(e.MaxResult)))
+	}
+	rule := e.Rule
+	if rule == "" && e.TTL != "" {
+		rule = "none matches, the defaults hold"
+	}
+	line("rule", rule)
+	line("relations", strings.Join(e.Relations, ", "))
+	lines("invalidated", e.Invalidated)
+	line("touches", strings.Join(e.Touches, ", "))
+	line("database", e.Database)
+	line("user", e.User)
+	line("schemas", strings.Join(e.Schemas, ", "))
+	line("fingerprint", e.Fingerprint)
+	lines("note", e.Notes)
+}

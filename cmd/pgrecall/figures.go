@@ -1,0 +1,73 @@
+package main
+
+import (
+	"time"
+
+	dto "github.com/prometheus/client_model/go"
+
+	"github.com/pgrecall/pgrecall/admin"
+)
+
+var _ admin.Proxy = (*instance)(nil)
+
+// Ready passes on what the engine says.
+func (i *instance) Ready() error { return i.engine.Ready() }
+
+// Flush passes on what the operator wants.
+func (i *instance) Flush(database, table string, fingerprint uint64) int {
+	return i.engine.Flush(database, table, fingerprint)
+}
+
+// Status reads the figures from the metrics, so that the status page and a board never disagree.
+func (i *instance) Status() admin.Status {
+	s := admin.Status{
+		Version:       buildVersion(),
+		Upstream:      i.upstream.address(),
+		Started:       i.started.UTC().Truncate(time.Second),
+		Now:           time.Now().UTC(),
+		Cache:         i.config.Cache,
+		Statements:    map[string]uint64{},
+		Bypasses:      map[string]uint64{},
+		Invalidations: map[string]uint64{},
+	}
+	for _, l := range i.listeners {
+		s.Listen = append(s.Listen, l.Addr().String())
+	}
+	l1 := i.l1.Stats()
+	s.Tiers = []admin.Tier{{Name: "l1", Entries: l1.Entries, Bytes: l1.Bytes, LimitBytes: l1.LimitBytes, Evictions: l1.Evictions}}
+	families, err := i.registry.Gather()
+	if err != nil {
+		i.logger.Warn("some figures are missing", "error", err)
+	}
+	for _, f := range families {
+		switch f.GetName() {
+		case "pgrecall_statements_total":
+			byLabel(s.Statements, f)
+		case "pgrecall_bypass_total":
+			byLabel(s.Bypasses, f)
+		case "pgrecall_invalidations_total":
+			byLabel(s.Invalidations, f)
+		case "pgrecall_upstream_seconds_saved_total":
+			s.UpstreamSecondsSaved = sum(f)
+		case "pgrecall_client_connections":
+			s.ClientConnections = int(sum(f))
+		}
+	}
+	return s
+}
+
+// byLabel adds up counters by the value of their only label.
+func byLabel(to map[string]uint64, f *dto.MetricFamily) {
+	for _, m := range f.GetMetric() {
+		if labels := m.GetLabel(); len(labels) == 1 {
+			to[labels[0].GetValue()] += uint64(m.GetCounter().GetValue())
+		}
+	}
+}
+
+func sum(f *dto.MetricFamily) (total float64) {
+	for _, m := range f.GetMetric() {
+		total += m.GetCounter().GetValue() + m.GetGauge().GetValue()
+	}
+	return total
+}

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/pgrecall/pgrecall/config"
+)
+
+// serve runs the proxy until a signal or a broken listener ends it.
+func (p *process) serve(ctx context.Context) int {
+	c, err := config.Load(p.args, p.env)
+	if errors.Is(err, config.ErrHelp) {
+		return p.help()
+	}
+	if err == nil {
+		err = supported(c)
+	}
+	if err != nil {
+		return p.fail(err)
+	}
+	up, err := parseUpstream(c, p.env)
+	if err != nil {
+		return p.fail(err)
+	}
+	// From here on signals are ours, so that none is lost between start and the first wait.
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	defer signal.Stop(signals)
+
+	var level slog.LevelVar
+	logger := newLogger(p.stderr, c, &level)
+	i, err := start(c, up, logger)
+	if err != nil {
+		return p.fail(err)
+	}
+	if c.Replication == "auto" {
+		logger.Info("logical replication is off in this version: writes that bypass pgrecall show when the TTL is over")
+	}
+	if !up.hasAccount {
+		logger.Warn("the upstream names no user: pgrecall can't read the catalog, nothing is cached")
+	}
+	for _, l := range i.listeners {
+		fmt.Fprintf(p.stdout, "listening on %s\n", l.Addr())
+	}
+	if i.admin != nil {
+		logger.Info("admin server", "address", i.adminAddr.String())
+	}
+	r := &reloader{process: p, instance: i, level: &level, running: c, current: c, epoch: c.Policy.Epoch}
+	for {
+		select {
+		case s := <-signals:
+			if s == syscall.SIGHUP {
+				r.reload()
+				continue
+			}
+			logger.Info("shutting down", "signal", s.String(), "grace", c.ShutdownGrace.String())
+			return p.shutdown(ctx, i, signals)
+		case err := <-i.failed:
+			logger.Error("shutting down", "error", err)
+			_ = p.shutdown(ctx, i, signals)
+			return exitFailure
+		case <-ctx.Done():
+			return p.shutdown(context.WithoutCancel(ctx), i, signals)
+		}
+	}
+}
+
+// shutdown ends in order within the grace; a second signal ends at once.
+func (p *process) shutdown(ctx context.Context, i *instance, signals <-chan os.Signal) int {
+	ctx, cancel := context.WithTimeout(ctx, i.config.ShutdownGrace)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- i.close(ctx) }()
+	for {
+		select {
+		case s := <-signals:
+			if s != syscall.SIGHUP {
+				i.logger.Warn("ending running statements", "signal", s.String())
+				cancel()
+			}
+		case err := <-done:
+			if err != nil {
+				i.logger.Warn("some clients were cut off", "error", err)
+			}
+			i.logger.Info("stopped")
+			return exitOK
+		}
+	}
+}
+
+// reloader applies what can change while clients are connected.
+type reloader struct {
+	process  *process
+	instance *instance
+	level    *slog.LevelVar
+	running  *config.Config // what the process started with: holds for what needs a restart
+	current  *config.Config // what the last reload brought
+	epoch    uint64
+}
+
+// reload reads all sources again. A configuration with a defect changes nothing.
+func (r *reloader) reload() {
+	logger := r.instance.logger
+	fresh, err := config.Load(r.process.args, r.process.env)
+	if err == nil {
+		err = supported(fresh)
+	}
+	if err != nil {
+		for line := range strings.SplitSeq(err.Error(), "\n") {
+			logger.Error("configuration not reloaded", "error", line)
+		}
+		return
+	}
+	applied, _ := config.Changed(r.current, fresh)
+	_, restart := config.Changed(r.running, fresh)
+	if _, err := r.instance.cert.load(r.running); err != nil {
+		logger.Error("certificate not reloaded", "error", err)
+	}
+	r.level.Set(logLevel(fresh.LogLevel))
+	r.epoch++
+	r.instance.setPolicy(fresh.Policy, r.epoch, longestTTL(fresh))
+	logger.Info("configuration reloaded", "file", fresh.File, "changed", strings.Join(applied, ", "))
+	if len(restart) > 0 {
+		logger.Warn("some changes need a restart", "settings", strings.Join(restart, ", "))
+	}
+	r.current = fresh
+}

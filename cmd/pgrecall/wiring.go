@@ -1,0 +1,67 @@
+package main
+
+import (
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/pgrecall/pgrecall/cache/memory"
+	"github.com/pgrecall/pgrecall/config"
+	"github.com/pgrecall/pgrecall/parser"
+	"github.com/pgrecall/pgrecall/proxy"
+)
+
+// sweepInterval is the pause between searches for entries that are too old to answer anybody.
+const sweepInterval = 30 * time.Second
+
+// largestShare is the part of L1 that one entry may take at most, one in so many (cache/memory).
+// Policies bound results below that, so that a reload can change their bounds.
+const largestShare = 32
+
+// newTier returns L1.
+func newTier(c *config.Config) (*memory.Cache, error) {
+	l1, err := memory.New(memory.Options{
+		LimitBytes:    c.L1Size,
+		MaxAge:        longestTTL(c),
+		SweepInterval: sweepInterval,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cache.l1_size: %w", err)
+	}
+	return l1, nil
+}
+
+// newEngine puts the proxy together.
+func newEngine(c *config.Config, up upstream, l1 *memory.Cache, clients *tls.Config, r prometheus.Registerer, l *slog.Logger) (engine, error) {
+	return proxy.NewServer(proxy.Options{
+		Upstream:   up.config,
+		HasAccount: up.hasAccount,
+		TLS:        clients,
+		L1:         l1,
+		Statements: parser.NewCache(c.StatementCache),
+		Policy:     c.Policy,
+		Logger:     l,
+		Registerer: r,
+		Limits: proxy.Limits{
+			MaxConnections: c.MaxConnections,
+			HeldBytes:      int(c.MaxHeldMessage),
+			MaxResult:      int(c.L1Size / largestShare),
+			StartupTimeout: c.StartupTimeout,
+			FlightWait:     c.FlightWait,
+		},
+		CacheMode:       c.Cache,
+		CatalogInterval: c.CatalogInterval,
+	})
+}
+
+// longestTTL is the age above which no rule lets an entry answer.
+func longestTTL(c *config.Config) time.Duration {
+	longest := c.Policy.DefaultTTL
+	for i := range c.Policy.Rules {
+		longest = max(longest, c.Policy.Rules[i].TTL)
+	}
+	return longest
+}
