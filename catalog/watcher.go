@@ -2,54 +2,264 @@ package catalog
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 )
 
+// DefaultInterval is the time between looks at the catalog where Options name none.
+const DefaultInterval = 30 * time.Second
+
 // Options configure a Watcher.
 type Options struct {
-	// Config is how to connect with pgrecall's own account. Its database is replaced by Database.
+	// Config is how to connect with pgrecall's own account. The Watcher works on a copy.
 	Config   *pgx.ConnConfig
 	Database string        // "" keeps Config's
-	Interval time.Duration // between looks at the catalog; 30 seconds when zero
+	Interval time.Duration // between looks at the catalog; DefaultInterval when zero
 	Logger   *slog.Logger  // slog.Default when nil
-	// OnChange is called after definitions, roles or memberships changed and before the new snapshot is
-	// visible: it must invalidate everything of the database. old is nil for the first snapshot.
+
+	// OnChange is called before a snapshot becomes visible that differs from the last one, after roles or memberships
+	// changed, and after the connection was lost: the server may have crashed and emptied unlogged tables, or another
+	// may have taken its place that lacks the last transactions. It must invalidate everything of the
+	// database before it returns. old is nil for the first snapshot; both may be the same.
 	OnChange func(old, new *Snapshot)
-	// OnSettings is called when settings of running sessions may have changed without their doing: the configuration was
-	// reloaded, the server restarted, ALTER ROLE/DATABASE ... SET, roles or memberships changed.
+	// OnSettings is called when settings or schemas of running sessions may have changed without their doing: the
+	// configuration was reloaded, the server restarted, ALTER ROLE/DATABASE ... SET, roles, memberships or
+	// definitions changed.
 	OnSettings func()
 }
 
-// Watcher keeps a current snapshot of one database's definitions.
+// Watcher keeps a current snapshot of one database's definitions. Its methods may be called from any goroutine.
+//
+// Definition changes that nobody announces by Invalidate are seen at the next look, an interval later at
+// most. When the connection is lost the snapshot stays valid until two intervals after the last
+// complete look, and is withdrawn then: definitions may have changed elsewhere since.
+//
+// The callbacks run on Run's goroutine, one at a time, and must not wait for the Watcher.
 type Watcher struct {
 	options  Options
-	snapshot atomic.Pointer[Snapshot]
+	snapshot atomic.Pointer[Snapshot] // what Snapshot returns; written with mu held
+	wake     chan struct{}            // holds one message: look now
+	prober   prober
+
+	mu         sync.Mutex
+	generation uint64    // number of calls of Invalidate
+	looked     time.Time // when the last complete look began
+	err        error
+	expiry     *time.Timer // withdraws the snapshot; nil before the first
+
+	// The rest is Run's alone.
+	last  *Snapshot // the last one that OnChange was told of
+	state serverState
+	paced bool // the last look was asked for by Invalidate
 }
 
 // NewWatcher returns a Watcher that does nothing before Run.
-func NewWatcher(options Options) *Watcher { return &Watcher{options: options} }
-
-// Run connects and watches until ctx ends; it returns after its connections are closed.
-func (w *Watcher) Run(ctx context.Context) error { <-ctx.Done(); return nil }
+func NewWatcher(options Options) *Watcher {
+	if options.Interval <= 0 {
+		options.Interval = DefaultInterval
+	}
+	if options.Logger == nil {
+		options.Logger = slog.Default()
+	}
+	if options.OnChange == nil {
+		options.OnChange = func(_, _ *Snapshot) {}
+	}
+	if options.OnSettings == nil {
+		options.OnSettings = func() {}
+	}
+	options.Config = options.Config.Copy()
+	if options.Database != "" {
+		options.Config.Database = options.Database
+	}
+	options.Config.DefaultQueryExecMode = pgx.QueryExecModeExec // nothing is prepared: a pooler may stand between
+	options.Config.RuntimeParams["application_name"] = "pgrecall"
+	options.Config.RuntimeParams["client_encoding"] = "UTF8"
+	options.Config.RuntimeParams["standard_conforming_strings"] = "on"
+	return &Watcher{options: options, wake: make(chan struct{}, 1), prober: prober{config: options.Config}}
+}
 
 // Snapshot returns the current snapshot, nil while none is valid. It costs one atomic load.
 func (w *Watcher) Snapshot() *Snapshot { return w.snapshot.Load() }
 
-// Invalidate marks the snapshot stale: Snapshot returns nil until a load that began after this call has finished.
-func (w *Watcher) Invalidate() {}
+// Invalidate marks the snapshot stale: Snapshot returns nil until a look that began after this call is
+// complete. The look begins at once, unless others were asked for so often that they would burden the server.
+func (w *Watcher) Invalidate() {
+	w.mu.Lock()
+	w.generation++
+	w.snapshot.Store(nil)
+	w.mu.Unlock()
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
 
 // Ready tells whether a snapshot is valid.
 func (w *Watcher) Ready() bool { return w.Snapshot() != nil }
 
-// Err returns why the last attempt to connect or load failed, nil when it did not.
-func (w *Watcher) Err() error { return nil }
+// Err returns why the last attempt to connect or look failed, nil when it did not.
+func (w *Watcher) Err() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.err
+}
 
-// BackendGone tells whether the server has no backend with this pid that started before diedAt, a time on this
-// machine's clock. An error means that nobody knows.
-func (w *Watcher) BackendGone(ctx context.Context, pid uint32, diedAt time.Time) (bool, error) {
-	return false, nil
+func (w *Watcher) setErr(err error) {
+	w.mu.Lock()
+	w.err = err
+	w.mu.Unlock()
+}
+
+// Bounds of the pauses between attempts to connect.
+const (
+	firstBackoff = 100 * time.Millisecond
+	lastBackoff  = 5 * time.Second
+)
+
+// Run connects and watches until ctx ends; it returns nil after its connections are closed. It is called once.
+func (w *Watcher) Run(ctx context.Context) error {
+	defer w.stop()
+	backoff := firstBackoff
+	for ctx.Err() == nil {
+		looked, err := w.watch(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		w.setErr(err)
+		if looked {
+			backoff = firstBackoff
+		}
+		w.options.Logger.Warn("catalog connection failed", "database", w.options.Config.Database, "error", err, "retry_in", backoff)
+		pause(ctx, nil, backoff)
+		backoff = min(2*backoff, lastBackoff, max(w.options.Interval, firstBackoff))
+	}
+	return nil
+}
+
+// stop withdraws the snapshot, which nobody keeps current any more.
+func (w *Watcher) stop() {
+	w.mu.Lock()
+	w.generation++ // so that no timer or look installs one again
+	w.snapshot.Store(nil)
+	if w.expiry != nil {
+		w.expiry.Stop()
+	}
+	w.mu.Unlock()
+	w.prober.close()
+}
+
+// pause waits for the duration, ctx or a message on wake.
+func pause(ctx context.Context, wake <-chan struct{}, d time.Duration) (woken bool) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	case <-wake:
+		return true
+	}
+	return false
+}
+
+// watch uses one connection until it fails. looked tells whether a look was completed on it.
+func (w *Watcher) watch(ctx context.Context) (looked bool, err error) {
+	timeout := max(w.options.Interval, 10*time.Second)
+	connecting, cancel := context.WithTimeout(ctx, timeout)
+	conn, err := pgx.ConnectConfig(connecting, w.options.Config)
+	cancel()
+	if err != nil {
+		return false, fmt.Errorf("connect for the catalog: %w", err)
+	}
+	defer func() {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_ = conn.Close(closing)
+	}()
+	reconnected := w.last != nil
+	for {
+		began := time.Now()
+		looking, cancel := context.WithTimeout(ctx, timeout)
+		err := w.look(looking, conn, reconnected)
+		cancel()
+		if err != nil {
+			return looked, err
+		}
+		looked, reconnected = true, false
+		if !w.rest(ctx, time.Since(began)) {
+			return looked, nil
+		}
+	}
+}
+
+// Looks that Invalidate asks for one after another leave the server alone for this many times their own
+// duration, up to a limit.
+const (
+	restFactor = 5
+	longestGap = 2 * time.Second
+)
+
+// rest waits for the next look; false when ctx ended.
+func (w *Watcher) rest(ctx context.Context, took time.Duration) bool {
+	if w.paced {
+		pause(ctx, nil, min(restFactor*took, longestGap))
+	}
+	w.paced = pause(ctx, w.wake, w.options.Interval)
+	return ctx.Err() == nil
+}
+
+// look reads the server's state and the catalog, tells of changes and installs the snapshot.
+func (w *Watcher) look(ctx context.Context, conn *pgx.Conn, reconnected bool) error {
+	began := time.Now()
+	w.mu.Lock()
+	generation := w.generation
+	w.mu.Unlock()
+
+	state, err := readState(ctx, conn)
+	if err != nil {
+		return err
+	}
+	loaded, err := Load(ctx, conn)
+	if err != nil {
+		return err
+	}
+	if w.last != nil && w.last.Digest == loaded.Digest {
+		loaded = w.last
+	}
+	roles := w.last != nil && state.roles != w.state.roles
+	if loaded != w.last || roles || reconnected {
+		w.options.OnChange(w.last, loaded)
+	}
+	if w.last != nil && (loaded != w.last || state != w.state) {
+		w.options.OnSettings()
+	}
+	w.last, w.state = loaded, state
+
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.err = nil
+	if w.generation != generation { // Invalidate was called meanwhile; its message is in the channel
+		return nil
+	}
+	w.looked = began
+	w.snapshot.Store(loaded)
+	if w.expiry == nil {
+		w.expiry = time.AfterFunc(2*w.options.Interval, w.expire)
+	} else {
+		w.expiry.Reset(2*w.options.Interval - time.Since(began))
+	}
+	return nil
+}
+
+// expire withdraws a snapshot that nobody has confirmed for two intervals.
+func (w *Watcher) expire() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if time.Since(w.looked) >= 2*w.options.Interval {
+		w.snapshot.Store(nil)
+	}
 }

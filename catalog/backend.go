@@ -1,0 +1,101 @@
+package catalog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Errors of BackendGone.
+var (
+	// ErrPooler is returned where a pooler stands between pgrecall and the server: process numbers mean nothing there.
+	ErrPooler = errors.New("catalog: the upstream is a pooler, backends can't be told apart")
+	// ErrStopped is returned after Run has ended.
+	ErrStopped = errors.New("catalog: the watcher has stopped")
+)
+
+// BackendGone tells whether the server has no backend any more with this pid that was there at diedAt, a moment
+// that time.Now gave on this machine. It is for connections that died during COMMIT: once their backend is gone,
+// the transaction has ended, one way or the other. An error means that nobody knows.
+//
+// It uses a connection of its own, opened at the first call. An account that isn't a member of
+// pg_read_all_stats can't see when other roles' backends started: then a new backend that was given the same pid
+// looks like the old one, and the answer is false for as long as it lives.
+func (w *Watcher) BackendGone(ctx context.Context, pid uint32, diedAt time.Time) (bool, error) {
+	return w.prober.gone(ctx, pid, diedAt)
+}
+
+// prober asks for backends on a connection of its own, which it keeps for the next time.
+type prober struct {
+	config *pgx.ConnConfig
+
+	mu      sync.Mutex
+	conn    *pgx.Conn
+	stopped bool
+}
+
+func (p *prober) gone(ctx context.Context, pid uint32, diedAt time.Time) (bool, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stopped {
+		return false, ErrStopped
+	}
+	if err := p.connect(ctx); err != nil {
+		return false, err
+	}
+	// The server's clock may differ from ours, but not in how long ago something was. The query's way to
+	// the server makes the moment later than it was, which errs towards "not gone".
+	var alive bool
+	err := p.conn.QueryRow(ctx, `
+SELECT EXISTS (
+  SELECT FROM pg_stat_activity
+   WHERE pid = $1 AND (backend_start IS NULL OR backend_start <= clock_timestamp() - $2 * interval '1 microsecond'))`,
+		int32(pid), time.Since(diedAt).Microseconds()).Scan(&alive)
+	if err != nil {
+		p.drop()
+		return false, fmt.Errorf("look for backend %d: %w", pid, err)
+	}
+	return !alive, nil
+}
+
+func (p *prober) connect(ctx context.Context) error {
+	if p.conn != nil && !p.conn.IsClosed() {
+		return nil
+	}
+	conn, err := pgx.ConnectConfig(ctx, p.config)
+	if err != nil {
+		return fmt.Errorf("connect to look for a backend: %w", err)
+	}
+	p.conn = conn
+	var pid uint32
+	if err := conn.QueryRow(ctx, "SELECT pg_backend_pid()").Scan(&pid); err != nil {
+		p.drop()
+		return fmt.Errorf("ask for our own backend: %w", err)
+	}
+	if pid != conn.PgConn().PID() {
+		p.drop()
+		return ErrPooler
+	}
+	return nil
+}
+
+func (p *prober) drop() {
+	if p.conn == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = p.conn.Close(ctx)
+	p.conn = nil
+}
+
+func (p *prober) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stopped = true
+	p.drop()
+}
