@@ -24,9 +24,11 @@ type stale struct {
 	Error      string `json:"error,omitempty"`
 }
 
-// measured is the number of stale reads, NaN where the race did not take place.
+// measured is the number of stale reads. None without a race, or without a hit that could have been
+// stale, says nothing: NaN.
 func (s stale) measured() number {
-	if s.Error != "" && s.Stale == 0 {
+	raced := s.Error == "" && s.HitPercent > 0
+	if s.Stale == 0 && !raced {
 		return number(math.NaN())
 	}
 	return number(s.Stale)

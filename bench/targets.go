@@ -10,6 +10,9 @@ const (
 	maxIdleBytes      = 40 << 10
 )
 
+// minHitPercent of what is measured as hits has to be hits.
+const minHitPercent = 99
+
 // minHitRate is how many times as many statements a warm pgrecall answers as PostgreSQL, by mode.
 var minHitRate = map[string]float64{"simple": 3, "extended": 4, "prepared": 1.8}
 
@@ -83,6 +86,9 @@ func (r *report) judge(build string) []target {
 			}
 			switch c.role {
 			case roleHit:
+				if !(median(c.column(hitPercent)) >= minHitPercent) { // nor unknown
+					c = nil // something else was measured
+				}
 				ceiling := number(medianRatio(floor.column(perSecond), direct.column(perSecond)))
 				all = append(all,
 					target{Build: build, What: "hit CPU x floor, " + mode, Limit: maxHitCPU}.of(c, floor, cpuMicros),

@@ -11,7 +11,7 @@ import (
 
 func oneRound(peer, build string, role role, rate, cpu float64) *cell {
 	return &cell{Peer: peer, Build: build, Mode: "simple", role: role, Rounds: []measurement{{
-		PerSecond: number(rate), CPUMicros: number(cpu), LatencyMs: 1, HitPercent: number(math.NaN()),
+		PerSecond: number(rate), CPUMicros: number(cpu), LatencyMs: 1, HitPercent: 100,
 	}}}
 }
 
@@ -30,7 +30,7 @@ func sampleReport() *report {
 			oneRound("pgpool", "", roleOther, 90, 50),
 		},
 		Memory: []memory{{Peer: "pgrecall", build: true, Entries: 100, EntryBytes: 599, EntryHeapBytes: 500, IdleBytes: number(nan)}},
-		Stale:  []stale{{Peer: "pgrecall", Reads: 10}, {Peer: "pgpool", Reads: 10, Stale: 3}},
+		Stale:  []stale{{Peer: "pgrecall", Reads: 10, HitPercent: 50}, {Peer: "pgpool", Reads: 10, Stale: 3}},
 	}
 }
 
@@ -71,6 +71,30 @@ func TestTargetsOfFailures(t *testing.T) {
 		if verdict, listed := want[target.What]; listed && target.Verdict != verdict {
 			t.Errorf("%s: got %q, want %q", target.What, target.Verdict, verdict)
 		}
+	}
+}
+
+func TestOnlyHitsCountAsHits(t *testing.T) {
+	for _, percent := range []number{0, 98, number(math.NaN())} {
+		r := sampleReport()
+		r.Cells[3].Rounds[0].HitPercent = percent
+		r.Stale[0].HitPercent = 0
+		for _, target := range r.judge("pgrecall") {
+			if strings.HasPrefix(target.What, "hit") || target.What == "stale reads" {
+				if target.Verdict != notMeasured {
+					t.Errorf("%v%% hits, %s: got %q, want %q", percent, target.What, target.Verdict, notMeasured)
+				}
+			}
+		}
+	}
+}
+
+func TestStaleReadsCountWhateverElseFailed(t *testing.T) {
+	r := sampleReport()
+	r.Stale[0] = stale{Peer: "pgrecall", Stale: 1, Error: "no", HitPercent: number(math.NaN())}
+	all := r.judge("pgrecall")
+	if last := all[len(all)-1]; last.Verdict != notReached {
+		t.Errorf("got %+v", last)
 	}
 }
 
