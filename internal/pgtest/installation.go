@@ -17,8 +17,12 @@ type installation struct {
 	version string // as `postgres --version` has it: "15.14"
 }
 
-// find returns the binaries for a major version, for the preferred one when major is empty.
+// find returns the binaries for a major version; when it is empty for the one in
+// $PGRECALL_TEST_PG_VERSION, else for the preferred one.
 func find(ctx context.Context, major string) (installation, error) {
+	if major == "" {
+		major = os.Getenv("PGRECALL_TEST_PG_VERSION")
+	}
 	if bin := os.Getenv("PGRECALL_TEST_PG_BIN"); bin != "" {
 		inst, err := inspect(ctx, bin)
 		if err != nil {

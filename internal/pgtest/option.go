@@ -12,8 +12,9 @@ type options struct {
 	tls     bool
 }
 
-// WithVersion asks for a major version of PostgreSQL, "13" to "18". Without it the server is
-// the one that $PGRECALL_TEST_PG_BIN names, else the newest that the machine has.
+// WithVersion asks for a major version of PostgreSQL, "13" to "18". Without it
+// $PGRECALL_TEST_PG_VERSION is asked for, and when that is not set either, the server is the
+// one that $PGRECALL_TEST_PG_BIN names, else the newest that the machine has.
 func WithVersion(major string) Option {
 	return func(o *options) { o.version = major }
 }

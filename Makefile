@@ -1,0 +1,50 @@
+# `make help` lists the targets. A bare machine needs Go, a C compiler and make; the targets install the rest.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+GOLANGCI_LINT = $(shell go env GOPATH)/bin/golangci-lint
+# How long `make fuzz` runs each target.
+FUZZTIME ?= 20s
+
+.PHONY: help deps build test lint fuzz soak bench conformance mutation demo
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | column -t -s $$'\t'
+
+deps: ## installs what the tests and linters need and the machine lacks
+	@bash .ci/deps
+
+build: ## bin/pgrecall
+	go build -o bin/pgrecall ./cmd/pgrecall
+
+test: deps ## all tests, with the race detector: unit, wire scripts, drivers
+	go vet ./...
+	go test -race -timeout 14m ./...
+
+lint: deps ## gofmt and the linters of .golangci.yml
+	$(GOLANGCI_LINT) run ./...
+
+fuzz: ## every fuzz target for FUZZTIME (20s)
+	@targets=$$(grep -rHo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sed 's/func //' | sort -u); \
+	[ -n "$$targets" ] || { echo "no fuzz targets" >&2; exit 1; }; \
+	while IFS=: read -r file target; do \
+		echo "fuzz $$target in $$(dirname "$$file")"; \
+		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$(dirname "$$file")"; \
+	done <<<"$$targets"
+
+conformance: ## the wire scripts against PostgreSQL 13 to 18, fetched where the machine lacks one
+	@for version in 13 14 15 16 17 18; do \
+		echo "PostgreSQL $$version"; \
+		PGRECALL_TEST_PG_VERSION=$$version go test -count=1 -timeout 14m ./test/wire; \
+	done
+
+demo: build ## the main job with nothing set up before
+	bin/pgrecall demo
+
+soak: ## comes later
+bench: ## comes later
+mutation: ## comes later
+soak bench mutation:
+	@echo "make $@ comes with a later issue" >&2; exit 2
