@@ -29,7 +29,7 @@ func Analyze(text string) *Statement {
 	}
 	tree, err := pg.Parse(s.Canonical)
 	if err != nil {
-		s.Err = err
+		s.Err = &SyntaxError{err}
 		return s.measure()
 	}
 	if s.Fingerprint, err = pg.FingerprintToUInt64(s.Canonical); err != nil {
@@ -82,14 +82,18 @@ func Normalize(text string) (string, error) {
 	}
 	utility, err := pg.IsUtilityStmt(string(canonical))
 	if err != nil {
-		return "", err
+		return "", &SyntaxError{err}
 	}
 	for _, is := range utility {
 		if is {
 			return "", ErrUtility
 		}
 	}
-	return pg.Normalize(string(canonical))
+	normalized, err := pg.Normalize(string(canonical))
+	if err != nil {
+		return "", &SyntaxError{err}
+	}
+	return normalized, nil
 }
 
 // ErrUtility is Normalize's error for commands that are not SELECT, INSERT, UPDATE, DELETE or MERGE.

@@ -21,12 +21,21 @@ const (
 	maxForeign = 500
 )
 
-// Errors of Statement.Err. Texts that PostgreSQL's grammar refuses have the grammar's own error.
+// Errors of Statement.Err, beside SyntaxError. None quotes the text.
 var (
 	ErrTooLong  = errors.New("parser: the text is too long")
 	ErrTooDeep  = errors.New("parser: the text is nested too deeply")
 	ErrEncoding = errors.New("parser: the text is not UTF-8")
 )
+
+// SyntaxError is the error of a text that PostgreSQL 17's grammar refuses; another version may know it.
+type SyntaxError struct{ cause error }
+
+// Error quotes nothing of the text: it may be logged.
+func (e *SyntaxError) Error() string { return "parser: the text is not understood" }
+
+// Unwrap returns the grammar's own error. It quotes the text, constants too: for the text's author only.
+func (e *SyntaxError) Unwrap() error { return e.cause }
 
 // frame is a bracket, a CASE or the text itself while depthOf measures it.
 type frame struct {

@@ -3,7 +3,28 @@ package parser
 import (
 	"testing"
 	"unicode/utf8"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+	"google.golang.org/protobuf/reflect/protoreflect"
 )
+
+// levelsOf is the depth of a message.
+func levelsOf(m protoreflect.Message) int {
+	deepest := 0
+	m.Range(func(field protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		switch {
+		case field.Kind() != protoreflect.MessageKind:
+		case field.IsList():
+			for i := range v.List().Len() {
+				deepest = max(deepest, levelsOf(v.List().Get(i).Message()))
+			}
+		default:
+			deepest = max(deepest, levelsOf(v.Message()))
+		}
+		return true
+	})
+	return deepest + 1
+}
 
 // seeds are texts near the edges of scan.l and of every kind of command; testdata/fuzz holds what was found.
 func seeds(f *testing.F) {
@@ -52,6 +73,13 @@ func FuzzAnalyze(f *testing.F) {
 				t.Fatalf("%q is a SELECT that writes", text)
 			case c.Kind == KindWrite && len(c.Writes) == 0:
 				t.Fatalf("%q writes nothing", text)
+			}
+		}
+		if canonical, _, ok := Canonicalize(nil, text); ok {
+			depth, _ := depthOf(string(canonical))
+			tree, err := pg.Parse(string(canonical))
+			if levels := levelsOf(tree.ProtoReflect()); err != nil || levels > 4*depth+20 {
+				t.Fatalf("%q has %d levels, bounded by %d tokens: %v", text, levels, depth, err)
 			}
 		}
 		if again := Analyze(s.Canonical); again.Canonical != s.Canonical || len(again.Commands) != len(s.Commands) {
