@@ -71,7 +71,7 @@ func pack(b, message []byte) (packed, rest []byte) {
 
 // entryOverhead is what an entry takes besides its bytes and marks in the memory tier: the Entry
 // itself, its key, and the tier's node and table (measured, docs/l1.md).
-const entryOverhead = 128 + 96
+const entryOverhead = 128 + 104
 
 // Size returns the bytes that the entry takes in memory, its key and the bookkeeping of a tier
 // counted in, and the rounding of the allocator too. The value that it shares with others, Source,

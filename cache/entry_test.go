@@ -53,15 +53,6 @@ func TestNewEntryKeepsEverything(t *testing.T) {
 	})
 }
 
-func TestNewEntryTakesTwoAllocations(t *testing.T) {
-	row, data, stamp, source := make([]byte, 60), make([]byte, 40), make(invalidator.Stamp, 2), &Source{}
-	var sink *Entry
-	if n := testing.AllocsPerRun(100, func() { sink = NewEntry(nil, row, data, stamp, source, 0, 0) }); n != 2 {
-		t.Errorf("%v allocations", n)
-	}
-	_ = sink
-}
-
 func TestExpired(t *testing.T) {
 	var low Key // takes nothing away
 	high := Key{}

@@ -16,37 +16,39 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const longBound = time.Hour
 
-// TestFlightHasOneLeader lets many callers miss one key at once, again and again: at no time are
-// there two leaders, and every follower gets the entry of a leader that flew while it waited
-// (TRAPS 10: check and register must be one step).
+// TestFlightHasOneLeader lets many callers miss one key at the same moment, again and again, and
+// lets no leader land before all have joined: there must be one leader each time (TRAPS 10: check
+// and register must be one step).
 func TestFlightHasOneLeader(t *testing.T) {
-	flights := NewFlights(100)
-	var leading, flown atomic.Int32
-	var wg sync.WaitGroup
-	for range 16 {
-		wg.Go(func() {
-			for range 500 {
+	const callers, rounds = 16, 1000
+	flights := NewFlights(callers)
+	for round := range rounds {
+		var leaders atomic.Int32
+		var joined, landed sync.WaitGroup
+		start, want := make(chan struct{}), &Entry{}
+		joined.Add(callers)
+		for range callers {
+			landed.Go(func() {
+				<-start
 				f, leader := flights.Join(Key{1})
-				if !leader {
-					if e, ok := f.Wait(nil, longBound); !ok || e == nil {
-						t.Error("follower got nothing from a leader that shares")
-						return
-					}
-					continue
+				joined.Done()
+				if leader {
+					leaders.Add(1)
+					joined.Wait()
+					f.Finish(want)
+				} else if e, ok := f.Wait(nil, longBound); e != want || !ok {
+					t.Errorf("follower got %v, %v", e, ok)
 				}
-				if n := leading.Add(1); n != 1 {
-					t.Errorf("%d leaders at once", n)
-				}
-				flown.Add(1)
-				e := &Entry{}
-				leading.Add(-1)
-				f.Finish(e)
-			}
-		})
+			})
+		}
+		close(start)
+		landed.Wait()
+		if n := leaders.Load(); n != 1 {
+			t.Fatalf("round %d: %d leaders", round, n)
+		}
 	}
-	wg.Wait()
-	if flown.Load() == 0 || flights.Len() != 0 {
-		t.Errorf("%d flights flown, %d left behind", flown.Load(), flights.Len())
+	if n := flights.Len(); n != 0 {
+		t.Errorf("%d flights left", n)
 	}
 }
 

@@ -123,16 +123,3 @@ func TestKeyIsStable(t *testing.T) {
 		t.Errorf("keys changed:\n got %q\nwant %q", got, want)
 	}
 }
-
-func TestKeyDoesNotAllocate(t *testing.T) {
-	scope, statement := [32]byte{1}, [32]byte{2}
-	text := make([]byte, shortPreimage-1-32-32-8)
-	if n := testing.AllocsPerRun(100, func() {
-		sinkKey = SimpleKey(&scope, text)
-		sinkKey = ExtendedKey(&scope, &statement, text)
-		sinkKey = StatementDigest(text, nil)
-		sinkKey = DescriptionKey(&scope, &statement)
-	}); n != 0 {
-		t.Errorf("%v allocations", n)
-	}
-}

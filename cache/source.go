@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -39,4 +40,14 @@ func (s *Source) Rule(policy uint64) (ttl time.Duration, ageOnly, ok bool) {
 		return 0, false, false
 	}
 	return r.ttl, r.ageOnly, true
+}
+
+// Names tells whether the entries depend on the table, given as schema.name, or as name in any schema.
+func (s *Source) Names(table string) bool {
+	for label := range strings.SplitSeq(s.Label, ",") {
+		if label == table || strings.HasSuffix(label, "."+table) {
+			return true
+		}
+	}
+	return false
 }

@@ -89,3 +89,29 @@ func BenchmarkMemory(b *testing.B) {
 		})
 	}
 }
+
+// measure fills a cache with one-row results whose Data has so many bytes and returns what it says
+// that it holds and what it takes.
+func measure(tb testing.TB, entries, bytes int) (held, heap int64) {
+	row, data, stamp, source := make([]byte, 60), make([]byte, bytes), make(invalidator.Stamp, 2), &cache.Source{}
+	before := heapInUse()
+	c := open(tb, memory.Options{LimitBytes: int64(entries) * int64(bytes+1000) * 2})
+	for i := range uint64(entries) {
+		c.Put(cachetest.Key(i), cache.NewEntry(nil, row, data, stamp, source, 0, 0))
+	}
+	heap = heapInUse() - before
+	stats := c.Stats()
+	if stats.Entries != entries {
+		tb.Fatalf("%d entries of %d", stats.Entries, entries)
+	}
+	c.Close()
+	return stats.Bytes, heap
+}
+
+func heapInUse() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}

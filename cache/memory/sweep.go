@@ -8,7 +8,7 @@ import (
 )
 
 // Sweep removes the entries that are older than MaxAge and those that valid refuses (nil: none),
-// and returns their number. It visits every entry once, a few tens of nanoseconds each, and shares
+// and returns their number. It visits every entry once, some hundred nanoseconds each, and shares
 // no lock with Get. An entry may be refused for a fence that is up only now: that costs a hit.
 func (c *Cache) Sweep(valid func(*cache.Entry) bool) int {
 	now, age := c.clock(), c.maxAge.Load()

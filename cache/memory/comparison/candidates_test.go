@@ -9,6 +9,7 @@ import (
 	"github.com/maypok86/otter/v2"
 
 	"github.com/pgrecall/pgrecall/cache"
+	"github.com/pgrecall/pgrecall/cache/memory"
 )
 
 // candidate is what the memory tier would need of a library.
@@ -32,7 +33,22 @@ var candidates = []newCandidate{
 	{"otter-inline", func(limit int64) candidate { return newOtter(limit, func(f func()) { f() }) }},
 	{"lru", func(limit int64) candidate { return newSharded(limit, newLRU) }},
 	{"2q", func(limit int64) candidate { return newSharded(limit, newTwoQueue) }},
+	{"tier", newTier},
 }
+
+// tier is what came of it: the memory tier itself.
+type tier struct{ *memory.Cache }
+
+func newTier(limit int64) candidate {
+	c, err := memory.New(memory.Options{LimitBytes: limit})
+	if err != nil {
+		panic(err) // a limit that this file gives
+	}
+	return tier{c}
+}
+
+func (t tier) Held() int64 { return t.Stats().Bytes }
+func (t tier) Settle()     {}
 
 // otterCache is W-TinyLFU with a bound by weight. An executor that runs its task at once makes
 // the goroutine that writes do the eviction.
