@@ -63,6 +63,7 @@ type Config struct {
 // Defaults returns the configuration of a process that was told nothing. Its Policy is not
 // compiled yet.
 func Defaults() *Config {
+	policy := cachepolicy.Default()
 	return &Config{
 		Listen:          []string{"127.0.0.1:6432"},
 		Admin:           "127.0.0.1:9632",
@@ -78,11 +79,7 @@ func Defaults() *Config {
 		ShutdownGrace:   30 * time.Second,
 		LogLevel:        "info",
 		LogFormat:       "text",
-		Policy: &cachepolicy.Policy{
-			DefaultTTL:  60 * time.Second,
-			MaxResult:   1 << 20,
-			Consistency: cachepolicy.Strict,
-		},
+		Policy:          &policy,
 	}
 }
 

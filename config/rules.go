@@ -39,19 +39,14 @@ func (f *file) rules(node ast.Node) {
 	if !ok {
 		return
 	}
-	f.config.rulesText = node.String()
+	if len(list) > 0 {
+		f.config.rulesText = node.String()
+	}
 	rules := make([]cachepolicy.Rule, len(list))
-	names := make(map[string]int, len(list))
 	for i, item := range list {
 		path := fmt.Sprintf("rules[%d]", i)
 		f.lines[path] = lineOf(item)
 		f.rule(item, path, &rules[i])
-		name := rules[i].Name
-		if first, twice := names[name]; twice && name != "" {
-			f.fail(f.lines[path+".name"], path+".name", "%q is the name of rules[%d], too", name, first)
-		} else {
-			names[name] = i
-		}
 	}
 	f.config.Policy.Rules = rules
 }

@@ -76,7 +76,9 @@ func settings() []setting {
 			get:   func(c *Config) []string { return []string{FormatBytes(int64(c.Policy.MaxResult))} },
 			set: func(c *Config, v []string) error {
 				n, err := boundedBytes(v[0], 1, 1<<30)
-				c.Policy.MaxResult = cachepolicy.Bytes(n)
+				if err == nil {
+					c.Policy.MaxResult = cachepolicy.Bytes(n)
+				}
 				return err
 			}},
 		{flag: "consistency", path: "cache.consistency", value: "strict|session|ttl", reload: true,
@@ -170,8 +172,11 @@ func word(flag, path, usage string, words []string, field func(*Config) *string)
 func size(flag, path, usage string, low, high int64, field func(*Config) *int64) setting {
 	return setting{flag: flag, path: path, value: "BYTES", usage: usage,
 		get: func(c *Config) []string { return []string{FormatBytes(*field(c))} },
-		set: func(c *Config, v []string) (err error) {
-			*field(c), err = boundedBytes(v[0], low, high)
+		set: func(c *Config, v []string) error {
+			n, err := boundedBytes(v[0], low, high)
+			if err == nil {
+				*field(c) = n
+			}
 			return err
 		}}
 }

@@ -104,7 +104,7 @@ func checkAddress(s string, unix bool) error {
 		return nil
 	}
 	_, port, err := net.SplitHostPort(s)
-	if err != nil {
+	if err != nil || strings.HasPrefix(s, "unix:") {
 		want := "host:port"
 		if unix {
 			want += " or unix:/dir"
@@ -117,22 +117,22 @@ func checkAddress(s string, unix bool) error {
 	return nil
 }
 
-// checkDSN reports what is wrong with a DSN without repeating it, because it may hold a password
-// in a place where nobody looks for one.
+// checkDSN reports what is wrong with a DSN without repeating it: where it does not parse, nobody
+// can say for sure what in it is the password.
 func checkDSN(s string) error {
-	if _, err := pgconn.ParseConfig(s); err != nil {
-		var parse *pgconn.ParseConfigError
-		if errors.As(err, &parse) && parse.Unwrap() != nil {
-			// The cause of a URL that doesn't parse quotes all of it.
-			var quoted *url.Error
-			if errors.As(err, &quoted) {
-				return fmt.Errorf("not a DSN: %w", quoted.Err)
-			}
-			return fmt.Errorf("not a DSN: %w", parse.Unwrap())
-		}
-		return errors.New("not a DSN: want postgres://user:password@host:port/database or key=value pairs")
+	_, err := pgconn.ParseConfig(s)
+	if err == nil {
+		return nil
 	}
-	return nil
+	what := err.Error()
+	if i := strings.LastIndex(what, "`: "); i >= 0 {
+		what = what[i+len("`: "):] // "cannot parse `...`: cause"
+	}
+	var quoted *url.Error
+	if errors.As(err, &quoted) {
+		what = "not a URL" // its cause quotes parts of the text
+	}
+	return fmt.Errorf("not a DSN: %s", what)
 }
 
 // checkRedis looks at the scheme and the presence of a host. Several addresses are separated by commas.

@@ -1,0 +1,103 @@
+package config
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestDefects holds every error of the file to its exact text and place. F stands for the file.
+func TestDefects(t *testing.T) {
+	for name, test := range map[string]struct{ text, want string }{
+		"unknown key":           {"upstrem: postgres://h\n", `F:1: upstrem: unknown key, did you mean "upstream"?`},
+		"unknown nested key":    {"cache:\n  mode: on\n  size: 1\n", `F:3: cache.size: unknown key`},
+		"flag's name as key":    {"cache:\n  l1-size: 1MiB\n", `F:2: cache.l1-size: unknown key, did you mean "l1_size"?`},
+		"key given twice":       {"log:\n  level: info\n  level: debug\n", `F:3: log.level: given twice, first in line 2`},
+		"section given twice":   {"log: {level: info}\n\nlog: {level: info}\n", `F:3: log: given twice, first in line 1`},
+		"section is a value":    {"cache: on\n", `F:1: cache: want keys with values, got one value`},
+		"section is a list":     {"cache:\n  - on\n", `F:2: cache: want keys with values, got a list`},
+		"value is a section":    {"upstream:\n  host: x\n", `F:2: upstream: want one value, got keys with values`},
+		"value is a list":       {"log:\n  level: [info]\n", `F:2: log.level: want one value, got a list`},
+		"file is a list":        {"- a\n", `F:1: want keys with values, got a list`},
+		"file is a value":       {"hello\n", `F:1: want keys with values, got one value`},
+		"two documents":         {"log: {}\n---\nlog: {}\n", `F:3: a second YAML document: one file holds one configuration`},
+		"anchor":                {"admin: &a\n  token: x\n", `F:1: admin: want keys with values, got an anchor or alias, which is not supported here`},
+		"alias":                 {"admin:\n  token: *a\n", `F:2: admin.token: want one value, got an anchor or alias, which is not supported here`},
+		"tag":                   {"admin:\n  token: !!str 5\n", `F:2: admin.token: want one value, got a tag, which is not supported here`},
+		"not yaml":              {"cache:\n  mode: [on\nlog: {}\n", `F:3: not YAML: ',' or ']' must be specified`},
+		"tab":                   {"cache:\n\tmode: on\n", "F:2: not YAML: found character '\t' that cannot start any token"},
+		"bad duration":          {"cache:\n  default_ttl: soon\n", `F:2: cache.default_ttl: "soon" is not a duration, such as 60s, 1m30s or 250ms`},
+		"duration without unit": {"cache:\n  default_ttl: 60\n", `F:2: cache.default_ttl: "60" has no unit: write 60s, or ms, m, h`},
+		"negative duration":     {"cache:\n  default_ttl: -1s\n", `F:2: cache.default_ttl: "-1s" is negative`},
+		"duration of zero":      {"cache:\n  default_ttl: 0s\n", `F:2: cache.default_ttl: "0s" is too short: at least 1ms`},
+		"long duration":         {"cache:\n  flight_wait: 2m\n", `F:2: cache.flight_wait: "2m" is too long: at most 60s`},
+		"bad size":              {"cache:\n  l1_size: 1 elephant\n", `F:2: cache.l1_size: "1 elephant" is not a size in bytes, such as 256MiB, 512kB or 1000`},
+		"negative size":         {"cache:\n  l1_size: -1MiB\n", `F:2: cache.l1_size: "-1MiB" is not a size in bytes, such as 256MiB, 512kB or 1000`},
+		"small size":            {"cache:\n  l1_size: 256\n", `F:2: cache.l1_size: "256" is too small: at least 1MiB`},
+		"large size":            {"cache:\n  l1_size: 9999999TiB\n", `F:2: cache.l1_size: "9999999TiB" is too large`},
+		"size beyond numbers":   {"cache:\n  l1_size: 99999999999999999999\n", `F:2: cache.l1_size: "99999999999999999999" is too large`},
+		"bad word":              {"cache:\n  mode: maybe\n", `F:2: cache.mode: "maybe" is not one of on, off, shadow`},
+		"boolean for a word":    {"cache:\n  mode: true\n", `F:2: cache.mode: "true" is not one of on, off, shadow`},
+		"bad consistency":       {"cache:\n  consistency: eventual\n", `F:2: cache.consistency: "eventual" is not one of strict, session, ttl`},
+		"bad number":            {"limits:\n  max_connections: 0\n", `F:2: limits.max_connections: "0" is not a number from 1 to 262144`},
+		"bad address":           {"listen: localhost\n", `F:1: listen: "localhost" is not an address: want host:port or unix:/dir`},
+		"bad port":              {"listen: localhost:99999\n", `F:1: listen: "localhost:99999": "99999" is not a port from 0 to 65535`},
+		"relative socket":       {"listen: unix:tmp\n", `F:1: listen: "unix:tmp": the directory of a Unix socket must be absolute, such as unix:/var/run/pgrecall`},
+		"address twice":         {"listen: [':1', ':1']\n", `F:1: listen: ":1" is given twice`},
+		"no address":            {"listen: []\n", `F:1: listen: no address given`},
+		"address of a mapping":  {"listen:\n  - :1\n  - a: b\n", `F:3: listen[1]: want one value, got keys with values`},
+		"admin on a socket":     {"admin:\n  listen: unix:/tmp\n", `F:2: admin.listen: "unix:/tmp" is not an address: want host:port`},
+		"admin is listen":       {"listen: ':1'\nadmin:\n  listen: ':1'\n", `F:3: admin.listen: ":1" is in listen, too`},
+		"cert without key":      {"tls:\n  cert: x\n", `F:2: tls.cert: needs tls.key, too`},
+		"result above L1":       {"cache:\n  l1_size: 1MiB\n  max_result: 2MiB\n", `F:3: cache.max_result: 2MiB is more than all of cache.l1_size, 1MiB`},
+		"bad DSN":               {"upstream: 'host=h port=x'\n", `F:1: upstream: not a DSN: invalid port`},
+
+		"rules no list":       {"rules: {ttl: 5s}\n", `F:1: rules: want a list, got keys with values`},
+		"rule no mapping":     {"rules:\n  - prices\n", `F:2: rules[0]: want keys with values, got one value`},
+		"empty rule":          {"rules:\n  - {}\n", `F:2: rules[0]: an empty rule: it needs match and one of ttl, cache, max_result, consistency`},
+		"rule without effect": {"rules:\n  - name: a\n    match: {tables: [b]}\n", `F:2: rules[0]: the rule says nothing: it needs one of ttl, cache, max_result, consistency`},
+		"rule's unknown key":  {"rules:\n  - tll: 5s\n    cache: never\n", `F:2: rules[0].tll: unknown key, did you mean "ttl"?`},
+		"match's unknown key": {"rules:\n  - ttl: 5s\n    match:\n      table: x\n", `F:4: rules[0].match.table: unknown key, did you mean "tables"?`},
+		"rule's ttl":          {"rules:\n  - ttl: 5s\n  - ttl: 5\n", `F:3: rules[1].ttl: "5" has no unit: write 5s, or ms, m, h`},
+		"rule's ttl of zero":  {"rules:\n  - ttl: 0s\n", `F:2: rules[0].ttl: "0s" is too short: at least 1ms; "cache: never" turns the cache off`},
+		"rule's cache":        {"rules:\n  - cache: no\n", `F:2: rules[0].cache: "no" is not one of never, auto`},
+		"rule's size":         {"rules:\n  - max_result: 0\n", `F:2: rules[0].max_result: "0" is too small: at least 1`},
+		"rule's consistency":  {"rules:\n  - consistency: none\n", `F:2: rules[0].consistency: "none" is not one of strict, session, ttl`},
+		"rule's name twice":   {"rules:\n  - {name: a, ttl: 1s}\n  - name: a\n    ttl: 2s\n", `F:3: rules[1].name: is the name of rules[0] already: "a"`},
+		"empty tables":        {"rules:\n  - ttl: 5s\n    match:\n      tables: []\n", `F:4: rules[0].match.tables: an empty list: leave the key out to match every table`},
+		"empty table":         {"rules:\n  - ttl: 5s\n    match:\n      tables:\n        - a\n        - ''\n", `F:6: rules[0].match.tables[1]: an empty name`},
+		"table is a list":     {"rules:\n  - ttl: 5s\n    match:\n      tables: [[a]]\n", `F:4: rules[0].match.tables[0]: want one value, got a list`},
+		"empty user":          {"rules:\n  - ttl: 5s\n    match:\n      user: ''\n", `F:4: rules[0].match.user: empty: leave the key out to match everything`},
+
+		"compiled: pattern":     {"rules:\n  - ttl: 5s\n    match:\n      tables:\n        - a\n        - a.b.c\n", `F:6: rules[0].match.tables[1]: must be table or schema.table: "a.b.c"`},
+		"compiled: never ttl":   {"rules:\n  - ttl: 5s\n  - cache: never\n    ttl: 5s\n", `F:4: rules[1].ttl: has no meaning with cache: never: "5s"`},
+		"compiled: fingerprint": {"rules:\n  - ttl: 5s\n    match:\n      fingerprint: xyz\n", `F:4: rules[0].match.fingerprint: must be up to 16 hexadecimal digits, not all zero: "xyz"`},
+
+		"all of them at once": {"cache:\n  mode: x\nlog:\n  level: y\nother: 1\n", `F:2: cache.mode: "x" is not one of on, off, shadow
+F:4: log.level: "y" is not one of debug, info, warn, error
+F:5: other: unknown key`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := write(t, test.text)
+			_, err := LoadFile(file)
+			if err == nil {
+				t.Fatalf("no error; want\n%s", test.want)
+			}
+			if got := strings.ReplaceAll(err.Error(), file, "F"); got != test.want {
+				t.Errorf("\n got %s\nwant %s", got, test.want)
+			}
+		})
+	}
+}
+
+func TestSaysNothing(t *testing.T) {
+	for _, text := range []string{"", "# only a comment\n", "---\n", "cache:\n", "cache:\n  mode:\n", "rules:\n", "rules: []\n", "tls: {}\n"} {
+		c, err := LoadFile(write(t, text))
+		if err != nil {
+			t.Errorf("%q: %v", text, err)
+			continue
+		}
+		if a, r := Changed(Defaults(), c); len(a)+len(r) > 0 {
+			t.Errorf("%q changes %v %v", text, a, r)
+		}
+	}
+}
