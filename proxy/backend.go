@@ -271,6 +271,7 @@ func (s *session) backendMessage(typ byte, message []byte) (swallow bool, replac
 			s.confuse(typ, "no statement is executed")
 		}
 	case wire.ErrorResponse:
+		b.saidFatal = b.saidFatal || message != nil && wire.IsFatal(message[wire.HeaderSize:])
 		swallow = s.errorResponse()
 	case wire.ParseComplete:
 		swallow = s.popKind(typ, expectParse)

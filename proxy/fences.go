@@ -84,15 +84,13 @@ func (s *session) fenceOf(p *plan) *invalidator.Fence {
 	if len(p.writeSlots) == 0 && !p.touched.Cluster && !p.touched.AllSettings {
 		return nil
 	}
-	fence := &invalidator.Fence{Definition: p.touched.Definition, Cluster: p.touched.Cluster, Settings: p.touched.AllSettings}
+	// What may do anything may change definitions, too.
+	fence := &invalidator.Fence{Definition: p.touched.Definition || p.touched.Whole, Cluster: p.touched.Cluster, Settings: p.touched.AllSettings}
 	fence.Add(s.srv.slots, p.writeSlots...)
 	if p.touched.Cluster {
 		for _, d := range s.srv.allDatabases() {
 			fence.Add(s.srv.slots, d.slot)
 		}
-	}
-	if p.touched.Whole && p.statement.Err != nil {
-		fence.Definition = true // it may have been DDL
 	}
 	if len(p.writeSlots) == 0 {
 		fence.Add(s.srv.slots, s.frontend.database.slot)

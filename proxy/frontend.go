@@ -121,7 +121,7 @@ func (s *session) frontendBytes() (wanted int, stop bool) {
 			in.start = in.pos
 		}
 	}
-	if f.cycle.holding && in.pos-f.cycle.offset(in) > s.srv.Limits.HeldBytes {
+	if f.cycle.holding && f.cycle.length > s.srv.Limits.HeldBytes {
 		s.forwardHeld()
 	}
 	return wanted, s.flush() != nil
@@ -268,6 +268,7 @@ func (s *session) startCycle() {
 		return
 	}
 	f.settingsInFlight = false
+	s.checkScope()
 	status := byte(s.status.Load())
 	if status == wire.StatusIdle {
 		f.pureBlock = false

@@ -20,6 +20,10 @@ const (
 // adopt takes the fence over. Session has ended.
 func (o *orphans) adopt(s *session, fence *invalidator.Fence) {
 	srv, d, pid, diedAt := o.server, s.frontend.database, s.backendPID, time.Now()
+	if d == nil || d.watcher == nil { // nothing of this database is cached
+		fence.Release(srv.slots, true)
+		return
+	}
 	srv.metrics.orphans.Add(1)
 	srv.Logger.Warn("a session ended while the outcome of its writes was unknown; what they touch is not cached until its backend is gone",
 		"pid", pid, "database", s.databaseName)
@@ -27,14 +31,12 @@ func (o *orphans) adopt(s *session, fence *invalidator.Fence) {
 		defer srv.metrics.orphans.Add(-1)
 		wait := orphanFirst
 		for {
-			if d != nil && d.watcher != nil {
-				ctx, cancel := context.WithTimeout(srv.ctx, connectTimeout)
-				gone, err := d.watcher.BackendGone(ctx, pid, diedAt)
-				cancel()
-				if err == nil && gone {
-					srv.releaseFence(d, fence)
-					return
-				}
+			ctx, cancel := context.WithTimeout(srv.ctx, connectTimeout)
+			gone, err := d.watcher.BackendGone(ctx, pid, diedAt)
+			cancel()
+			if err == nil && gone {
+				srv.releaseFence(d, fence)
+				return
 			}
 			select {
 			case <-time.After(wait):

@@ -9,6 +9,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -145,8 +146,7 @@ func (srv *Server) Serve(l net.Listener) error {
 			if errors.Is(err, net.ErrClosed) {
 				return err
 			}
-			var temporary interface{ Temporary() bool }
-			if errors.As(err, &temporary) && temporary.Temporary() {
+			if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ECONNABORTED) {
 				// Out of descriptors: those that are open go on, new ones wait in the backlog.
 				srv.Logger.Warn("cannot accept a client", "error", err)
 				select {
@@ -169,7 +169,7 @@ func (srv *Server) serve(conn net.Conn) {
 		_ = tcp.SetNoDelay(true)
 		_ = tcp.SetKeepAlive(true)
 	}
-	s := &session{srv: srv, client: conn, done: make(chan struct{})}
+	s := &session{srv: srv, raw: conn, client: conn, done: make(chan struct{})}
 	if !srv.enter(s) {
 		return
 	}

@@ -15,7 +15,8 @@ import (
 // session is one client with its upstream connection.
 type session struct {
 	srv          *Server
-	client       net.Conn
+	raw          net.Conn // the client's connection as it was accepted
+	client       net.Conn // the same, or TLS on it; replaced under clientMutex
 	upstream     *upstreamConn
 	encrypted    bool // TLS with the client
 	overLimit    bool
@@ -42,6 +43,7 @@ type session struct {
 	settingsDirty atomic.Bool // the upstream reported a setting that changed
 	confused      atomic.Bool // the upstream's messages are not those expected: relay only
 	closing       atomic.Bool // Shutdown waits for this session to be idle
+	leaving       atomic.Bool // the client has said goodbye, or is gone
 	decodable     atomic.Bool // texts mean to the server what they mean to package parser
 	waiting       atomic.Bool // in a flight of another session
 	wasCancelled  atomic.Bool // ... and a cancel request came
@@ -110,6 +112,7 @@ func (s *session) relay() {
 		s.upstreamGone(err)
 	}()
 	orderly := s.frontendLoop()
+	s.leaving.Store(true)
 	if orderly {
 		// Let the upstream work off what was sent before it reads our end: what was forwarded counts.
 		s.halfClose()
@@ -152,7 +155,7 @@ func (s *session) upstreamGone(err error) {
 		_ = s.client.Close() // the server has said what was wrong
 		return
 	}
-	if !s.backend.saidFatal && !s.backend.torn {
+	if !s.backend.saidFatal && !s.backend.torn && !s.leaving.Load() {
 		f := wire.Fields{Severity: wire.SeverityFatal, Code: codeConnectionFailure, Message: "pgrecall: the upstream server closed the connection unexpectedly",
 			Hint: "Connect again; whether the last statement took effect is not known."}
 		s.fatal(f)
@@ -256,7 +259,7 @@ func (s *session) goodbye() {
 }
 
 // kill closes the client's connection; the session's goroutines then end.
-func (s *session) kill() { _ = s.client.Close() }
+func (s *session) kill() { _ = s.raw.Close() }
 
 // cancelWait wakes the session when it waits for the result of another one.
 func (s *session) cancelWait() {

@@ -91,7 +91,10 @@ func (s *session) readStartup() (*wire.Startup, error) {
 			if err := encrypted.Handshake(); err != nil {
 				return nil, errTLS{err}
 			}
-			s.client, s.encrypted, gssDone = encrypted, true, true
+			s.clientMutex.Lock()
+			s.client = encrypted
+			s.clientMutex.Unlock()
+			s.encrypted, gssDone = true, true
 		case packet.Code == wire.CodeGSSEncryption && !gssDone:
 			gssDone = true
 			if _, err := s.client.Write([]byte{'N'}); err != nil {

@@ -146,3 +146,17 @@ func (s *Scanner) Bytes(n int) []byte {
 }
 
 func (s *Scanner) fail() { s.bad, s.b = true, nil }
+
+// IsFatal tells whether the body of an ErrorResponse says that the connection ends (severity FATAL or PANIC, field V).
+func IsFatal(body []byte) bool {
+	scan := Scan(body)
+	for {
+		code := scan.Byte()
+		if code == 0 {
+			return false
+		}
+		if value := scan.String(); code == 'V' {
+			return string(value) == SeverityFatal || string(value) == "PANIC"
+		}
+	}
+}
