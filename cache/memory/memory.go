@@ -11,10 +11,10 @@ import (
 	"github.com/pgrecall/pgrecall/cache"
 )
 
-// reserve is the part of the limit, one in so many, that the policy leaves free: the room in which
+// slack is the part of the limit, one in so many, that the policy leaves free: the room in which
 // an entry lies between its Put and the eviction that makes up for it. It is the size of the
 // largest entry admitted, too.
-const reserve = 32
+const slack = 32
 
 // MinLimit is the smallest limit that New accepts, in bytes.
 const MinLimit = 64 << 10
@@ -73,7 +73,7 @@ func New(o Options) (*Cache, error) {
 	if o.LimitBytes < MinLimit {
 		return nil, fmt.Errorf("limit of %d bytes is less than %d", o.LimitBytes, MinLimit)
 	}
-	room := o.LimitBytes / reserve
+	room := o.LimitBytes / slack
 	c := &Cache{limit: o.LimitBytes, maxEntry: min(room, math.MaxUint32), valid: o.Valid, clock: o.Clock}
 	if o.MaxEntryBytes > 0 {
 		c.maxEntry = min(c.maxEntry, o.MaxEntryBytes)
@@ -131,16 +131,25 @@ func (c *Cache) Put(key cache.Key, entry *cache.Entry) {
 
 // claim counts the size in where it fits under the limit, after an eviction if need be.
 func (c *Cache) claim(size int64) bool {
-	if c.held.Add(size) <= c.limit {
+	if c.reserve(size) {
 		return true
 	}
-	c.held.Add(-size)
 	c.entries.CleanUp() // the engine may have evictions to catch up with
-	if c.held.Add(size) <= c.limit {
-		return true
+	return c.reserve(size)
+}
+
+// reserve counts the size in unless that would exceed the limit. It compares and swaps: a sum that is
+// taken back when it turns out too large would be seen by others, and refuse what there is room for.
+func (c *Cache) reserve(size int64) bool {
+	for {
+		held := c.held.Load()
+		if held+size > c.limit {
+			return false
+		}
+		if c.held.CompareAndSwap(held, held+size) {
+			return true
+		}
 	}
-	c.held.Add(-size)
-	return false
 }
 
 // Delete implements cache.Tier.
