@@ -367,3 +367,30 @@ func BenchmarkDecide(b *testing.B) {
 		cachepolicy.Decide(stmt, &scope, snapshot, &policy)
 	}
 }
+
+// TestNeverLooksBehindViews: a rule that says never holds for what stands behind a view or partitioned table; a rule
+// with a TTL is for what the query names.
+func TestNeverLooksBehindViews(t *testing.T) {
+	f := newFixture(t)
+	for _, tc := range []struct {
+		sql, table string
+		never      bool
+	}{
+		{"SELECT * FROM buyers", "users", true},
+		{"SELECT * FROM buyers", "buyers", true},
+		{"SELECT * FROM buyers", "leads", false},
+		{"SELECT * FROM parts", "parts_2_1", true},
+		{"SELECT * FROM parts_2_1", "parts", false},
+	} {
+		f.policy = cachepolicy.Default()
+		f.policy.Rules = []cachepolicy.Rule{{Cache: cachepolicy.CacheNever, Match: cachepolicy.Match{Tables: []string{tc.table}}}}
+		if d := f.decide(tc.sql); (d.Reason == cachepolicy.ReasonRuleNever) != tc.never {
+			t.Errorf("%s, never %s: %+v", tc.sql, tc.table, d)
+		}
+	}
+	f.policy = cachepolicy.Default()
+	f.policy.Rules = []cachepolicy.Rule{{TTL: time.Second, Match: cachepolicy.Match{Tables: []string{"users"}}}}
+	if d := f.decide("SELECT * FROM buyers"); d.Rule != nil {
+		t.Errorf("a TTL rule for a table behind the view was used: %+v", d)
+	}
+}
