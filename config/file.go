@@ -14,7 +14,7 @@ import (
 )
 
 // maxFile bounds the size of a configuration file in bytes.
-const maxFile = 1 << 20
+const maxFile = 512 << 10
 
 // file is a configuration file on its way into a Config.
 type file struct {

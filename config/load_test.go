@@ -207,7 +207,7 @@ func TestUnreadableFile(t *testing.T) {
 	if _, err = LoadFile(dir); err == nil || err.Error() != dir+": cannot read the file: is a directory" {
 		t.Errorf("got %v", err)
 	}
-	if _, err = LoadFile(write(t, strings.Repeat("#", maxFile+1))); err == nil || !strings.HasSuffix(err.Error(), "the file is larger than 1MiB") {
+	if _, err = LoadFile(write(t, strings.Repeat("#", maxFile+1))); err == nil || !strings.HasSuffix(err.Error(), "the file is larger than 512KiB") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -33,7 +33,7 @@ func (p *process) demo(ctx context.Context) int {
 		err = supported(c)
 	}
 	if err == nil {
-		err = p.runDemo(ctx, c)
+		err = p.runDemo(ctx, c, phaseLength)
 	}
 	if err != nil {
 		return p.fail(err)
@@ -41,7 +41,7 @@ func (p *process) demo(ctx context.Context) int {
 	return exitOK
 }
 
-func (p *process) runDemo(ctx context.Context, c *config.Config) (err error) {
+func (p *process) runDemo(ctx context.Context, c *config.Config, length time.Duration) (err error) {
 	database, err := openDemoDatabase(ctx, p, c)
 	if err != nil {
 		return err
@@ -66,7 +66,7 @@ func (p *process) runDemo(ctx context.Context, c *config.Config) (err error) {
 	if err := awaitCatalog(ctx, i, cached); err != nil {
 		return err
 	}
-	report, err := p.measure(ctx, database, i, direct, cached)
+	report, err := p.measure(ctx, length, database, i, direct, cached)
 	if err != nil {
 		return err
 	}

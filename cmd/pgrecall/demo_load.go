@@ -16,7 +16,7 @@ import (
 const (
 	readers       = 8
 	writeInterval = 40 * time.Millisecond // writes to stock
-	priceEvery    = 25                    // every so many writes one goes to products
+	priceEvery    = 50                    // every so many writes one goes to products
 )
 
 // phase is one measurement: a load against one address in one protocol.
@@ -95,7 +95,7 @@ func (f *phase) client(ctx context.Context, fail context.CancelCauseFunc, do fun
 // read asks as a shop's pages do: few products are looked at by most, all are looked at by some.
 func (f *phase) read(ctx context.Context, conn *pgx.Conn, seed uint64) error {
 	random := rand.New(rand.NewPCG(seed, 42))
-	popular := rand.NewZipf(random, 1.2, 8, products-1)
+	popular := rand.NewZipf(random, 1.3, 8, products-1)
 	latencies := make([]time.Duration, 0, 1<<16)
 	defer func() {
 		f.mu.Lock()
@@ -111,8 +111,10 @@ func (f *phase) read(ctx context.Context, conn *pgx.Conn, seed uint64) error {
 		began := time.Now()
 		var err error
 		switch n := random.IntN(100); {
+		case n < 8:
+			err = f.check(ctx, conn, f.stockRow(1+random.IntN(stocked)))
 		case n < 10:
-			err = f.check(ctx, conn, 1+random.IntN(stocked))
+			err = f.check(ctx, conn, f.priceRow(1+random.IntN(stocked)))
 		case n < 12:
 			err = drain(ctx, conn, best, 1+random.IntN(categories))
 		case n < 35:
@@ -143,40 +145,47 @@ func (f *phase) write(ctx context.Context, writer, checker *pgx.Conn) error {
 		}
 		ctx := context.WithoutCancel(ctx)
 		version, id := f.acknowledged.last.Add(1), 1+n%stocked
-		statement, acknowledged := stock, &f.acknowledged.stock[id]
+		statement, row := stock, f.stockRow(id)
 		if n%priceEvery == 0 {
-			statement, acknowledged = price, &f.acknowledged.price[id]
+			statement, row = price, f.priceRow(id)
 		}
 		if _, err := writer.Exec(ctx, statement, version, id); err != nil {
 			return err
 		}
-		acknowledged.Store(version)
+		row.acknowledged.Store(version)
 		f.writes.Add(1)
-		if err := f.check(ctx, checker, id); err != nil {
+		if err := f.check(ctx, checker, row); err != nil {
 			return err
 		}
 	}
 }
 
-// check reads a product's stock and price and compares their versions with those that were
-// acknowledged before it asked: an older one is a stale read.
-func (f *phase) check(ctx context.Context, conn *pgx.Conn, id int) error {
-	for _, of := range []struct {
-		text         string
-		acknowledged *atomic.Int64
-	}{
-		{f.database.sql("SELECT version FROM {s}.stock WHERE product_id = $1"), &f.acknowledged.stock[id]},
-		{f.database.sql("SELECT version FROM {s}.products WHERE id = $1"), &f.acknowledged.price[id]},
-	} {
-		known := of.acknowledged.Load()
-		var version int64
-		if err := conn.QueryRow(ctx, of.text, id).Scan(&version); err != nil {
-			return err
-		}
-		f.checks.Add(1)
-		if version < known {
-			f.stale.Add(1)
-		}
+// checkedRow is a row whose version is compared.
+type checkedRow struct {
+	text         string
+	id           int
+	acknowledged *atomic.Int64
+}
+
+func (f *phase) stockRow(id int) checkedRow {
+	return checkedRow{f.database.sql("SELECT version FROM {s}.stock WHERE product_id = $1"), id, &f.acknowledged.stock[id]}
+}
+
+func (f *phase) priceRow(id int) checkedRow {
+	return checkedRow{f.database.sql("SELECT version FROM {s}.products WHERE id = $1"), id, &f.acknowledged.price[id]}
+}
+
+// check reads a row and compares its version with the one that was acknowledged before it asked:
+// an older one is a stale read.
+func (f *phase) check(ctx context.Context, conn *pgx.Conn, row checkedRow) error {
+	known := row.acknowledged.Load()
+	var version int64
+	if err := conn.QueryRow(ctx, row.text, row.id).Scan(&version); err != nil {
+		return err
+	}
+	f.checks.Add(1)
+	if version < known {
+		f.stale.Add(1)
 	}
 	return nil
 }

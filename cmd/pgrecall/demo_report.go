@@ -30,7 +30,7 @@ type report struct {
 }
 
 // measure runs the four phases.
-func (p *process) measure(ctx context.Context, d *demoDatabase, i *instance, direct, cached *pgx.ConnConfig) (*report, error) {
+func (p *process) measure(ctx context.Context, length time.Duration, d *demoDatabase, i *instance, direct, cached *pgx.ConnConfig) (*report, error) {
 	known := &versions{}
 	r := &report{independent: d.counted}
 	for _, way := range []struct {
@@ -48,7 +48,7 @@ func (p *process) measure(ctx context.Context, d *demoDatabase, i *instance, dir
 		if err != nil {
 			return nil, err
 		}
-		if err := p.watch(ctx, f); err != nil {
+		if err := p.watch(ctx, length, f); err != nil {
 			return nil, err
 		}
 		if ctx.Err() != nil {
@@ -99,9 +99,9 @@ func (r *report) add(f *phase, before, after figures) {
 }
 
 // watch runs a phase with a line of progress.
-func (p *process) watch(ctx context.Context, f *phase) error {
+func (p *process) watch(ctx context.Context, length time.Duration, f *phase) error {
 	done := make(chan error, 1)
-	go func() { done <- f.run(ctx, phaseLength) }()
+	go func() { done <- f.run(ctx, length) }()
 	terminal := isTerminal(p.stdout)
 	tick := time.NewTicker(progressInterval)
 	defer tick.Stop()
