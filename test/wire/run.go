@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
@@ -262,18 +263,14 @@ func (r *run) finish() error {
 // briefs returns the short form of the transcript by step.
 func briefs(transcript []entry) map[int][]string {
 	outputs := map[int][]string{}
-	started := map[int]bool{}
+	starting := map[int]bool{}
 	for _, e := range transcript {
 		// What a connection says when it starts is in no script, since it tells versions.
-		if e.kind == 'R' {
-			started[e.step] = true
-		}
-		if !started[e.step] {
+		starting[e.step] = starting[e.step] || e.kind == 'R'
+		if !starting[e.step] || !strings.ContainsRune("RSKZ", rune(e.kind)) {
 			outputs[e.step] = append(outputs[e.step], e.brief())
 		}
-		if e.kind == 'Z' {
-			started[e.step] = false
-		}
+		starting[e.step] = starting[e.step] && e.kind != 'Z'
 	}
 	return outputs
 }

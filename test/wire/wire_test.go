@@ -20,24 +20,21 @@ var update = flag.Bool("update", false, "write PostgreSQL's answers into the scr
 
 // way is one of the ways in which each script is run.
 type way struct {
-	name   string
-	passes int
-	server *pgtest.Server
-	target test.Target
+	name    string
+	passes  int
+	proxied bool // each script has a pgrecall of its own in front of the server
+	server  *pgtest.Server
+	target  test.Target
 }
 
-// newWays starts three equal clusters and pgrecall in front of two of them.
+// newWays starts three equal clusters.
 func newWays(t *testing.T) []*way {
 	t.Helper()
-	ways := []*way{{name: "direct", passes: 1}, {name: "cold", passes: 1}, {name: "warm", passes: 2}}
-	for i, w := range ways {
+	ways := []*way{{name: "direct", passes: 1}, {name: "cold", passes: 1, proxied: true}, {name: "warm", passes: 2, proxied: true}}
+	for _, w := range ways {
 		// Replication is what pgrecall uses where it can; autovacuum changes definitions at its
 		// own times.
 		w.server = pgtest.Start(t, pgtest.WithConfig("wal_level = logical", "autovacuum = off"))
-		w.target = test.Direct{Server: w.server}
-		if i > 0 {
-			w.target = test.Proxied(t, w.server)
-		}
 	}
 	return ways
 }
@@ -68,6 +65,12 @@ func runScript(t *testing.T, ways []*way, path, database string) {
 		t.Fatalf("%s: %v", path, err)
 	}
 	alignOIDs(ctx, t, ways)
+	for _, w := range ways {
+		w.target = test.Direct{Server: w.server}
+		if w.proxied {
+			w.target = test.Proxied(t, w.server)
+		}
+	}
 	transcripts := make([][]entry, len(ways))
 	failures := make([]error, len(ways))
 	var wait sync.WaitGroup
