@@ -42,7 +42,8 @@ type Options struct {
 // The callbacks run on Run's goroutine, one at a time, and must not wait for the Watcher.
 type Watcher struct {
 	options  Options
-	snapshot atomic.Pointer[Snapshot] // what Snapshot returns; written with mu held
+	snapshot atomic.Pointer[Snapshot]
+	latest   atomic.Pointer[Snapshot] // what Snapshot returns; written with mu held
 	wake     chan struct{}            // holds one message: look now
 	prober   prober
 
@@ -85,6 +86,10 @@ func NewWatcher(options Options) *Watcher {
 
 // Snapshot returns the current snapshot, nil while none is valid. It costs one atomic load.
 func (w *Watcher) Snapshot() *Snapshot { return w.snapshot.Load() }
+
+// Latest returns the snapshot that was loaded last, even when it is stale, nil when there has been none. What it says was true once: it must
+// never decide that an answer may come from the cache, or that a write touches less.
+func (w *Watcher) Latest() *Snapshot { return w.latest.Load() }
 
 // Invalidate marks the snapshot stale: Snapshot returns nil until a look that began after this call is
 // complete. The look begins at once, unless others were asked for so often that they would burden the server.
@@ -238,6 +243,7 @@ func (w *Watcher) look(ctx context.Context, conn *pgx.Conn, reconnected bool) er
 		w.options.OnSettings()
 	}
 	w.last, w.state = loaded, state
+	w.latest.Store(loaded)
 
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -21,7 +21,7 @@ func (s *session) foresee(p *plan) {
 	inBlock := f.known && status != wire.StatusIdle
 	f.clean = false
 	f.pureBlock = p.begins && f.known && status == wire.StatusIdle && f.scope != nil && (f.scope.readCommitted || p.statement.Single().Isolation != "")
-	if p.touched.Settings || p.touched.Whole || p.touched.Temp || p.touched.AllSettings {
+	if p.touched.Settings || p.touched.Definition || p.touched.Temp || p.touched.AllSettings {
 		s.prepareAll() // literals of what the client prepared so far must be read under the settings of then
 		f.scope, f.settingsInFlight = nil, true
 	}
@@ -84,8 +84,7 @@ func (s *session) fenceOf(p *plan) *invalidator.Fence {
 	if len(p.writeSlots) == 0 && !p.touched.Cluster && !p.touched.AllSettings {
 		return nil
 	}
-	// What may do anything may change definitions, too.
-	fence := &invalidator.Fence{Definition: p.touched.Definition || p.touched.Whole, Cluster: p.touched.Cluster, Settings: p.touched.AllSettings}
+	fence := &invalidator.Fence{Definition: p.touched.Definition, Cluster: p.touched.Cluster, Settings: p.touched.AllSettings}
 	fence.Add(s.srv.slots, p.writeSlots...)
 	if p.touched.Cluster {
 		for _, d := range s.srv.allDatabases() {

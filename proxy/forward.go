@@ -97,6 +97,9 @@ func (s *session) forwardBind(message []byte, whole bool) {
 			po.key, po.keyed, po.reason = key, reason == cachepolicy.ReasonNone, reason
 		}
 		s.notePortal(string(portalName), po)
+		if len(portalName) != 0 { // FETCH can run it, without an Execute
+			s.foresee(s.planOf(po.prepared))
+		}
 	}
 	s.push(expectation{kind: expectBind})
 }

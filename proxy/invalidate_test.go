@@ -94,6 +94,7 @@ func TestEveryWriteIsSeen(t *testing.T) {
 					continue // several statements
 				}
 				eventually(t, "reads hit before "+write, func() bool {
+					t.Logf("%+v", r.Status())
 					before := r.hits()
 					for _, query := range reads {
 						value(t, readers["simple"], query, pgx.QueryExecModeSimpleProtocol)

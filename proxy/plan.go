@@ -65,6 +65,11 @@ func (srv *Server) newPlan(statement *parser.Statement, sc *scope, d *database) 
 		schemas = p.snapshot.Schemas()
 	}
 	p.touched = invalidator.Touches(statement, schemas, temporary, p.snapshot)
+	if p.snapshot == nil {
+		p.touched.Definition = p.touched.Definition || p.touched.Whole && d.mayDefine(statement, schemas, temporary)
+	} else {
+		p.touched.Definition = p.touched.Definition || p.touched.Whole // what may do anything may change definitions, too
+	}
 	p.writeSlots = srv.writeSlots(d, &p.touched)
 
 	command := statement.Single()
@@ -163,4 +168,24 @@ func (p *plan) lifetime(d parser.Directive) time.Duration {
 		}
 	}
 	return p.decision.TTL
+}
+
+// mayDefine tells whether a statement may change definitions, while the catalog is being loaded and nothing is served. Without an answer by
+// the catalog as it was, every statement in that time would have to start the load anew, and it would never end under load. That a function or
+// trigger became one that changes definitions a moment ago, and does so in this very time, is left to the watcher's next look.
+func (d *database) mayDefine(statement *parser.Statement, schemas []string, temporary bool) bool {
+	if d.watcher != nil {
+		if latest := d.watcher.Latest(); latest != nil {
+			t := invalidator.Touches(statement, schemas, temporary, latest)
+			return t.Whole || t.Definition
+		}
+	}
+	for i := range statement.Commands {
+		switch statement.Commands[i].Kind {
+		case parser.KindUnknown, parser.KindDefinition, parser.KindExecute:
+			return true
+		default:
+		}
+	}
+	return statement.Err != nil
 }
