@@ -46,7 +46,7 @@ CREATE OPERATOR ~~~~ (LEFTARG = int, RIGHTARG = int, FUNCTION = like_it);
 CREATE OPERATOR !!!! (LEFTARG = int, RIGHTARG = int, FUNCTION = hate_it);
 CREATE TYPE mood AS ENUM ('fair');
 CREATE DOMAIN birthday AS date;
-CREATE VIEW adults AS SELECT id, upper(name) AS name FROM users WHERE born < '2000-01-01';
+CREATE VIEW adults AS SELECT id, lower(name) AS name FROM users WHERE born < '2000-01-01';
 CREATE VIEW buyers AS SELECT a.id, o.amount FROM adults a JOIN orders o ON o.user_id = a.id;
 CREATE VIEW fresh AS SELECT id FROM orders WHERE created > now() - interval '1 day';
 CREATE VIEW dated AS SELECT id, created::date AS created FROM orders;

@@ -88,18 +88,18 @@ func (c *closure) change(r *catalog.Relation, ways change) {
 	c.cascade(r, ways)
 }
 
-// family follows a change to inheriting tables and partitions, and tells parents of it. A parent's rows are its
-// children's, too, but it fires no trigger of its own.
+// family follows a change to inheriting tables and partitions, and notes the parents, whose rows are their children's,
+// too. Parents need no following: the row triggers and foreign keys of a partitioned table are its partitions', too.
 func (c *closure) family(r *catalog.Relation, ways change) {
 	for _, oid := range r.Children {
 		c.changeOID(oid, ways, "child of "+r.Name)
 	}
 	for _, oid := range r.Parents {
-		c.above(oid, ways, r)
+		c.above(oid, r)
 	}
 }
 
-func (c *closure) above(oid uint32, ways change, of *catalog.Relation) {
+func (c *closure) above(oid uint32, of *catalog.Relation) {
 	parent := c.snapshot.ByOID(oid)
 	if parent == nil {
 		c.whole("unknown parent of " + of.Name)
@@ -108,11 +108,8 @@ func (c *closure) above(oid uint32, ways change, of *catalog.Relation) {
 	if _, known := c.changed[oid]; !known {
 		c.changed[oid] = 0
 	}
-	if parent.Kind == 'p' {
-		c.cascade(parent, ways)
-	}
 	for _, next := range parent.Parents {
-		c.above(next, ways, parent)
+		c.above(next, parent)
 	}
 }
 
