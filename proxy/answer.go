@@ -22,12 +22,18 @@ func (s *session) answer(parts ...[]byte) {
 	_, _ = buffers.WriteTo(s.client)
 }
 
-// countHit counts an answer from L1.
+// countHit counts an answer from L1, before the client can know of it.
 func (s *session) countHit(entry *cache.Entry) {
-	m := s.srv.metrics
-	took := cache.Monotonic() - s.frontend.received
-	m.hit(took, entry.Origin)
+	s.srv.metrics.hit(entry.Origin)
 }
 
-// now is the time at which the bytes being handled were received.
+// observeHits measures answers from L1 that have been sent.
+func (s *session) observeHits(n int) {
+	took := cache.Monotonic() - s.frontend.received
+	for range n {
+		s.srv.metrics.observe(outcomeHit, took)
+	}
+}
+
+// now is the present time of the cache's clock.
 func (s *session) now() int64 { return cache.Monotonic() }

@@ -13,6 +13,7 @@ func (s *session) answerHeld() {
 	status := byte(s.status.Load())
 	last := f.cycle.held[len(f.cycle.held)-1].typ
 	out := f.out[:0]
+	hits := 0
 	var parts [][]byte // only for large results
 	add := func(b []byte) {
 		if len(out)+len(b) <= copyLimit {
@@ -43,6 +44,7 @@ func (s *session) answerHeld() {
 			add(h.entry.Data)
 			h.portal.executed = true
 			s.countHit(h.entry)
+			hits++
 		case wire.Close:
 			out = append(out, wire.CloseCompleteMessage...)
 			if h.kind == 'S' {
@@ -65,6 +67,7 @@ func (s *session) answerHeld() {
 		s.answer(append(parts, out)...)
 	}
 	f.out = out[:0]
+	s.observeHits(hits)
 	s.finishFlight()
 }
 

@@ -118,15 +118,18 @@ func (s *session) answerQuery(entry *cache.Entry) {
 	f.dropped = true
 	f.forgetUnnamed(false)
 	_ = s.flush()
-	out := append(f.out[:0], 0, 0, 0, 0, 0, 0)[:0]
+	s.countHit(entry)
+	out := f.out[:0]
 	if len(entry.Row)+len(entry.Data) <= copyLimit {
 		out = append(append(out, entry.Row...), entry.Data...)
-		s.answer(wire.AppendReadyForQuery(out, byte(s.status.Load())))
+		out = wire.AppendReadyForQuery(out, byte(s.status.Load()))
+		s.answer(out)
 	} else {
-		s.answer(entry.Row, entry.Data, wire.AppendReadyForQuery(out, byte(s.status.Load())))
+		out = wire.AppendReadyForQuery(out, byte(s.status.Load()))
+		s.answer(entry.Row, entry.Data, out)
 	}
 	f.out = out[:0]
-	s.countHit(entry)
+	s.observeHits(1)
 }
 
 // missQuery leads the flight for a result, or waits for the one who does. It returns the fill to forward with, nil where the result can't
