@@ -32,7 +32,7 @@ func meaning(r cachepolicy.Reason) (what, change string) {
 	case cachepolicy.ReasonVolatile:
 		return "A volatile function may return something else, or write, at each call.", "Call it in a statement of its own; declare your own function IMMUTABLE if it is."
 	case cachepolicy.ReasonStable:
-		return "A STABLE function may read tables or settings that pgrecall does not see.", "Declare the function IMMUTABLE if it is, or write its query out."
+		return "A STABLE function may read the clock, tables or settings that pgrecall does not see.", "For now() and its family pass the time as a parameter, rounded; declare your own function IMMUTABLE if it is, or write its query out."
 	case cachepolicy.ReasonUnknownFunction:
 		return "The catalog has no function of that name that the session would find.", "Check the name and the search_path; a new function is known within the catalog interval."
 	case cachepolicy.ReasonUnknownOperator:

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pgrecall/pgrecall/cachepolicy"
+	"github.com/pgrecall/pgrecall/internal/pgtest"
+)
+
+const explainSchema = `
+CREATE TABLE a (id int PRIMARY KEY, v text);
+CREATE TABLE b (id int PRIMARY KEY, a int REFERENCES a ON DELETE CASCADE);
+CREATE VIEW w AS SELECT * FROM a;
+CREATE SCHEMA shop; CREATE TABLE shop.goods (id int);
+CREATE SCHEMA explain_guest; CREATE TABLE explain_guest.own (id int);
+CREATE FUNCTION tick() RETURNS int LANGUAGE sql VOLATILE AS 'SELECT 1';`
+
+func TestExplain(t *testing.T) {
+	server := pgtest.Shared(t)
+	dsn := server.NewDatabase(t)
+	conn, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	exec := func(sql string) {
+		t.Helper()
+		if _, err := conn.Exec(t.Context(), sql, pgx.QueryExecModeSimpleProtocol); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exec(explainSchema)
+	exec("DROP ROLE IF EXISTS explain_guest; CREATE ROLE explain_guest LOGIN; DROP ROLE IF EXISTS explain_shop; CREATE ROLE explain_shop LOGIN; ALTER ROLE explain_shop SET search_path = shop; GRANT USAGE ON SCHEMA shop TO explain_shop; GRANT USAGE ON SCHEMA explain_guest TO explain_guest")
+	defer func() {
+		exec("DROP OWNED BY explain_guest, explain_shop; DROP ROLE explain_guest, explain_shop")
+		_ = conn.Close(t.Context())
+	}()
+	file := writeFile(t, "rules:\n  - name: goods\n    match: {tables: [shop.goods]}\n    ttl: 5s\n  - match: {tables: [b]}\n    cache: never\n")
+
+	for name, test := range map[string]struct {
+		args []string
+		want explanation
+	}{
+		"table":     {args: []string{"SELECT * FROM a WHERE id = 1"}, want: explanation{Verdict: "cache", TTL: "60s", Relations: []string{"public.a"}}},
+		"view":      {args: []string{"SELECT * FROM w"}, want: explanation{Verdict: "cache", TTL: "60s", Relations: []string{"public.a", "public.w"}}},
+		"rule":      {args: []string{"SELECT * FROM shop.goods"}, want: explanation{Verdict: "cache", TTL: "5s", Rule: "goods", Relations: []string{"shop.goods"}}},
+		"never":     {args: []string{"SELECT * FROM b"}, want: explanation{Verdict: "bypass", Reason: "rule_never", Rule: "rules[1]", Relations: []string{"public.b"}}},
+		"directive": {args: []string{"SELECT * FROM a /* pgrecall: off */"}, want: explanation{Verdict: "bypass", Reason: "directive_off", Relations: []string{"public.a"}}},
+		"comment":   {args: []string{"SELECT * FROM a /* pgrecall: ttl=7s */"}, want: explanation{Verdict: "cache", TTL: "7s", Relations: []string{"public.a"}}},
+		"off":       {args: []string{"--cache=off", "SELECT * FROM a"}, want: explanation{Verdict: "bypass", Reason: "cache_off", Relations: []string{"public.a"}}},
+		"volatile":  {args: []string{"SELECT tick() FROM a"}, want: explanation{Verdict: "bypass", Reason: "volatile_function"}},
+		"insert":    {args: []string{"INSERT INTO a VALUES (1)"}, want: explanation{Verdict: "write", Reason: "not_read", Touches: []string{"public.a"}}},
+		"cascade":   {args: []string{"DELETE FROM a"}, want: explanation{Verdict: "write", Reason: "not_read", Touches: []string{"public.a", "public.b"}}},
+		"begin":     {args: []string{"BEGIN"}, want: explanation{Verdict: "bypass", Reason: "not_read"}},
+		"not here":  {args: []string{"SELECT * FROM goods"}, want: explanation{Verdict: "bypass", Reason: "unknown_relation"}},
+		"user":      {args: []string{"SELECT * FROM goods", "--user", "explain_shop"}, want: explanation{Verdict: "cache", TTL: "5s", Rule: "goods", Relations: []string{"shop.goods"}}},
+		"$user":     {args: []string{"SELECT * FROM own", "--user=explain_guest"}, want: explanation{Verdict: "cache", TTL: "60s", Relations: []string{"explain_guest.own"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			status, stdout, stderr := runCommand(t, []string{"DATABASE_URL=" + dsn},
+				append([]string{"explain", "--json", "--config", file}, test.args...)...)
+			if status != 0 {
+				t.Fatalf("%d: %s", status, stderr)
+			}
+			var got explanation
+			if err := json.Unmarshal([]byte(stdout), &got); err != nil {
+				t.Fatalf("%v in %s", err, stdout)
+			}
+			slices.Sort(got.Relations)
+			slices.Sort(got.Touches)
+			if got.Verdict != test.want.Verdict || got.Reason != test.want.Reason || got.TTL != test.want.TTL || got.Rule != test.want.Rule ||
+				!slices.Equal(got.Relations, test.want.Relations) {
+				t.Errorf("got %s", stdout)
+			}
+			if test.want.Verdict == "write" && !slices.Equal(got.Touches, test.want.Touches) {
+				t.Errorf("touches %q, want %q", got.Touches, test.want.Touches)
+			}
+			if (got.Meaning == "" || got.Change == "") != (got.Verdict == "cache") {
+				t.Errorf("a sentence is missing or too many: %s", stdout)
+			}
+		})
+	}
+
+	t.Run("for people", func(t *testing.T) {
+		status, stdout, stderr := runCommand(t, []string{"DATABASE_URL=" + dsn}, "explain", "SELECT * FROM a")
+		if status != 0 || stderr != "" {
+			t.Fatalf("%d %s", status, stderr)
+		}
+		for _, want := range []string{"verdict:      cache\n", "ttl:          60s\n", "relations:    public.a\n", "invalidated:  a write through pgrecall to public.a\n"} {
+			if !strings.Contains(stdout, want) {
+				t.Errorf("no %q in\n%s", want, stdout)
+			}
+		}
+	})
+	t.Run("unknown user", func(t *testing.T) {
+		status, _, stderr := runCommand(t, []string{"DATABASE_URL=" + dsn}, "explain", "SELECT 1", "--user=nobody_of_that_name")
+		if status != 1 || stderr != "pgrecall: --user: the upstream has no role \"nobody_of_that_name\"\n" {
+			t.Errorf("%d %s", status, stderr)
+		}
+	})
+}
+
+func TestEveryReasonHasItsSentences(t *testing.T) {
+	seen := map[string]cachepolicy.Reason{}
+	for _, r := range cachepolicy.Reasons {
+		what, change := meaning(r)
+		if what == "" || change == "" {
+			t.Errorf("%s has no sentences", r)
+		}
+		if other, twice := seen[what]; twice {
+			t.Errorf("%s and %s mean the same", r, other)
+		}
+		seen[what] = r
+	}
+}
