@@ -74,6 +74,8 @@ func accepts(f parser.Function) func(*catalog.Function) bool {
 
 func judgeFunction(f *catalog.Function) *refusal {
 	switch {
+	case f.Builtin && f.Name == zoned:
+		return nil
 	case f.Volatility == 'v' || f.Kind == 'p':
 		return refuse(ReasonVolatile, f.Name)
 	case f.Builtin && f.Volatility == 'i' && !immutableDenied(f.Name):

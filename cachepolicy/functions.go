@@ -16,7 +16,7 @@ import "strings"
 // Casts in function notation (date(x), timestamptz(x)) are judged as casts.
 var stableAllowed = setOf( //nolint:gochecknoglobals // constant
 	// Date and time in the session's zone.
-	"date_part", "date_trunc", "extract", "date_add", "date_subtract", "timezone", "overlaps", "generate_series",
+	"date_part", "date_trunc", "extract", "date_add", "date_subtract", "overlaps", "generate_series",
 	"make_timestamptz", "in_range", "to_char", "to_date", "to_timestamp", "to_number",
 	// Printing values.
 	"concat", "concat_ws", "format", "quote_literal", "quote_nullable", "array_to_string", "array_to_json",
@@ -43,10 +43,14 @@ func immutableDenied(name string) bool {
 	return strings.HasPrefix(name, "pg_") && name != "pg_size_pretty" && name != "pg_size_bytes"
 }
 
+// zoned is AT TIME ZONE. For timetz alone it reads the clock (it is VOLATILE before version 14), and no value of that
+// type can be there: its columns, casts and CURRENT_TIME are refused.
+const zoned = "timezone"
+
 // timeResults are the functions of pg_catalog that return a date, time or timestamp whatever they are given, so
 // that converting their result to another such type reads no clock.
 var timeResults = setOf( //nolint:gochecknoglobals // constant
-	"date_trunc", "date_bin", "date_add", "date_subtract", "timezone", "to_timestamp", "to_date",
+	"date_trunc", "date_bin", "date_add", "date_subtract", zoned, "to_timestamp", "to_date",
 	"make_date", "make_timestamp", "make_timestamptz",
 )
 

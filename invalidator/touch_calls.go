@@ -141,5 +141,7 @@ var volatileHarmless = map[string]bool{ //nolint:gochecknoglobals // constant
 	"pg_collation_actual_version": true, "pg_database_collation_actual_version": true,
 	"pg_hba_file_rules": true, "pg_ident_file_mappings": true, "pg_show_all_file_settings": true,
 	"brin_summarize_new_values": true, "brin_summarize_range": true, "brin_desummarize_range": true,
-	"gin_clean_pending_list": true, "loread": true, "lowrite": true, "currtid2": true,
+	"gin_clean_pending_list": true, "loread": true, "lowrite": true, "currtid": true, "currtid2": true,
+	"timezone":                   true, // AT TIME ZONE of a timetz, before version 14
+	"pg_available_wal_summaries": true,
 }
