@@ -109,8 +109,14 @@ func (f frame) brief() string {
 	return text
 }
 
-// full returns the frame with all its bytes.
-func (f frame) full() string { return frameName(f.kind) + " " + quote(f.body) }
+// full returns the frame with all its bytes, long ones by their hash.
+func (f frame) full() string {
+	const longest = 1000
+	if len(f.body) > longest {
+		return frameName(f.kind) + " " + quote(f.body)
+	}
+	return frameName(f.kind) + " " + strconv.Quote(string(f.body))
+}
 
 // quote quotes bytes; long ones are shown by their hash.
 func quote(b []byte) string {
