@@ -46,6 +46,8 @@ type Options struct {
 	Logger   *slog.Logger
 	// Address is the configured one: its host is a valid Host header, besides addresses and localhost.
 	Address string
+	// Hosts are further names that are valid there.
+	Hosts []string
 	// Token is what a flush needs, "" for nothing.
 	Token string
 }
@@ -54,7 +56,7 @@ type Options struct {
 type Server struct {
 	proxy   Proxy
 	logger  *slog.Logger
-	host    string // that of Options.Address, lower case, may be ""
+	hosts   map[string]bool // names that are ours, in lower case
 	token   [sha256.Size]byte
 	secured bool
 	http    *http.Server
@@ -66,8 +68,12 @@ func NewServer(o Options) (*Server, error) {
 		return nil, errors.New("admin: incomplete options")
 	}
 	s := &Server{proxy: o.Proxy, logger: o.Logger, token: sha256.Sum256([]byte(o.Token)), secured: o.Token != ""}
-	if host, _, err := net.SplitHostPort(o.Address); err == nil {
-		s.host = strings.ToLower(host)
+	s.hosts = map[string]bool{"localhost": true}
+	for _, host := range o.Hosts {
+		s.hosts[strings.ToLower(host)] = true
+	}
+	if host, _, err := net.SplitHostPort(o.Address); err == nil && host != "" {
+		s.hosts[strings.ToLower(host)] = true
 	}
 	metrics := promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{
 		MaxRequestsInFlight: maxScrapes,
@@ -131,14 +137,14 @@ func (s *Server) guard(next http.Handler) http.Handler {
 	})
 }
 
-// knows tells whether a Host header is an address, localhost or the configured host.
+// knows tells whether a Host header is an address, localhost or a configured name.
 func (s *Server) knows(hostport string) bool {
 	host := hostport
 	if h, _, err := net.SplitHostPort(hostport); err == nil {
 		host = h
 	}
 	host = strings.ToLower(host)
-	if host == "localhost" || host != "" && host == s.host {
+	if s.hosts[host] {
 		return true
 	}
 	_, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(host, "["), "]"))

@@ -53,7 +53,7 @@ func newServer(t *testing.T, p *proxyStub, token string) *Server {
 	registry := prometheus.NewRegistry()
 	c := prometheus.NewCounter(prometheus.CounterOpts{Name: "pgrecall_test_total", Help: "x"})
 	registry.MustRegister(c)
-	s, err := NewServer(Options{Proxy: p, Gatherer: registry, Logger: slog.New(slog.DiscardHandler), Address: "Metrics.internal:9632", Token: token})
+	s, err := NewServer(Options{Proxy: p, Gatherer: registry, Logger: slog.New(slog.DiscardHandler), Address: "Metrics.internal:9632", Hosts: []string{"Pgrecall"}, Token: token})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +128,7 @@ func TestHostHeader(t *testing.T) {
 	s := newServer(t, &proxyStub{}, "")
 	for host, code := range map[string]int{
 		"127.0.0.1": 200, "127.0.0.1:9632": 200, "[::1]:9632": 200, "[::1]": 200, "10.1.2.3:80": 200, "localhost": 200, "LocalHost:9632": 200,
-		"metrics.internal:9632": 200, "METRICS.internal": 200,
+		"metrics.internal:9632": 200, "METRICS.internal": 200, "pgrecall:9632": 200,
 		"evil.example": 421, "evil.example:9632": 421, "localhost.evil.example": 421, "127.0.0.1.evil.example": 421, "": 421, "localhost:x:y": 421,
 	} {
 		if w := ask(s, "GET", "/healthz", "", "Host: "+host); w.Code != code {

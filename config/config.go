@@ -21,6 +21,9 @@ type Config struct {
 
 	// Admin is the address of the admin HTTP server, "" for none.
 	Admin string
+	// AdminHosts are names that requests to the admin server may have in their Host header, besides
+	// addresses, localhost and the host of Admin.
+	AdminHosts []string
 	// AdminToken is what POST /api/flush needs, "" for nothing. A secret.
 	AdminToken string
 

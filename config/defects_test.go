@@ -47,6 +47,7 @@ func TestDefects(t *testing.T) {
 		"address of a mapping":  {"listen:\n  - :1\n  - a: b\n", `F:3: listen[1]: want one value, got keys with values`},
 		"admin on a socket":     {"admin:\n  listen: unix:/tmp\n", `F:2: admin.listen: "unix:/tmp" is not an address: want host:port`},
 		"admin is listen":       {"listen: ':1'\nadmin:\n  listen: ':1'\n", `F:3: admin.listen: ":1" is in listen, too`},
+		"admin's host name":     {"admin:\n  hosts: ['a:1']\n", `F:2: admin.hosts: "a:1" is not a host name`},
 		"cert without key":      {"tls:\n  cert: x\n", `F:2: tls.cert: needs tls.key, too`},
 		"result above L1":       {"cache:\n  l1_size: 1MiB\n  max_result: 2MiB\n", `F:3: cache.max_result: 2MiB is more than all of cache.l1_size, 1MiB`},
 		"bad DSN":               {"upstream: 'host=h port=x'\n", `F:1: upstream: not a DSN: invalid port`},

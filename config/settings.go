@@ -56,6 +56,18 @@ func settings() []setting {
 				return checkAddress(s, false)
 			},
 			func(c *Config) *string { return &c.Admin }),
+		{flag: "admin-hosts", path: "admin.hosts", value: "NAME", list: true,
+			usage: "further names that browsers and scrapers may call the admin server by; may be given several times",
+			get:   func(c *Config) []string { return c.AdminHosts },
+			set: func(c *Config, v []string) error {
+				for _, host := range v {
+					if host == "" || strings.ContainsAny(host, ":/ *") {
+						return fmt.Errorf("%q is not a host name", host)
+					}
+				}
+				c.AdminHosts = v
+				return nil
+			}},
 		secret(text("admin-token", "admin.token", "TOKEN", "what POST /api/flush must show as a bearer token", checkToken,
 			func(c *Config) *string { return &c.AdminToken })),
 

@@ -93,7 +93,7 @@ func (i *instance) startAdmin() error {
 		return fmt.Errorf("cannot listen on %s (admin): %w", i.config.Admin, cause(err))
 	}
 	i.admin, err = admin.NewServer(admin.Options{Proxy: i, Gatherer: i.registry, Logger: i.logger,
-		Address: i.config.Admin, Token: i.config.AdminToken})
+		Address: i.config.Admin, Hosts: i.config.AdminHosts, Token: i.config.AdminToken})
 	if err != nil {
 		_ = l.Close()
 		return err
