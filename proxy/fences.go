@@ -14,9 +14,13 @@ func (s *session) foresee(p *plan) {
 	if p == nil {
 		p = s.unknownPlan()
 	}
+	if p.pure && f.temporaryView && len(p.statement.Commands) > 0 {
+		p = s.unknownPlan() // it may read a temporary view, and nobody sees what that calls
+	}
 	if p.pure {
 		return
 	}
+	f.temporaryView = f.temporaryView || p.touched.TempView
 	status := byte(s.status.Load())
 	inBlock := f.known && status != wire.StatusIdle
 	f.clean = false

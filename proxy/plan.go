@@ -66,9 +66,7 @@ func (srv *Server) newPlan(statement *parser.Statement, sc *scope, d *database) 
 	}
 	p.touched = invalidator.Touches(statement, schemas, temporary, p.snapshot)
 	if p.snapshot == nil {
-		p.touched.Definition = p.touched.Definition || p.touched.Whole && d.mayDefine(statement, schemas, temporary)
-	} else {
-		p.touched.Definition = p.touched.Definition || p.touched.Whole // what may do anything may change definitions, too
+		p.touched.Definition = d.mayDefine(statement, schemas, temporary)
 	}
 	p.writeSlots = srv.writeSlots(d, &p.touched)
 
@@ -176,8 +174,7 @@ func (p *plan) lifetime(d parser.Directive) time.Duration {
 func (d *database) mayDefine(statement *parser.Statement, schemas []string, temporary bool) bool {
 	if d.watcher != nil {
 		if latest := d.watcher.Latest(); latest != nil {
-			t := invalidator.Touches(statement, schemas, temporary, latest)
-			return t.Whole || t.Definition
+			return invalidator.Touches(statement, schemas, temporary, latest).Definition
 		}
 	}
 	for i := range statement.Commands {

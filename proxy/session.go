@@ -72,10 +72,11 @@ type frontend struct {
 	settingsInFlight bool // settings may change by something that is not answered yet
 	dropped          bool // the message in hand was answered here
 
-	pureBlock  bool               // the open transaction block is READ COMMITTED and has only read
-	blockFence *invalidator.Fence // what the open block wrote: fenced when it may commit
-	blockOn    *catalog.Snapshot  // catalog that blockFence was computed with
-	openFence  *invalidator.Fence // raised, waits for the Sync that ends its cycle
+	temporaryView bool               // the session has made a temporary view
+	pureBlock     bool               // the open transaction block is READ COMMITTED and has only read
+	blockFence    *invalidator.Fence // what the open block wrote: fenced when it may commit
+	blockOn       *catalog.Snapshot  // catalog that blockFence was computed with
+	openFence     *invalidator.Fence // raised, waits for the Sync that ends its cycle
 
 	statements map[string]*prepared // named ones
 	unnamed    *prepared
