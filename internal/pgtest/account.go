@@ -67,7 +67,7 @@ func (a account) temporaryDirectory() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // holds the socket that any user may connect to
+	if err := os.Chmod(dir, 0o755); err != nil { // holds the socket that any user may connect to
 		return "", err
 	}
 	return dir, a.chown(dir)

@@ -93,7 +93,7 @@ func cacheDir() (string, error) {
 		}
 	}
 	dir := filepath.Join(base, "pgrecall")
-	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // read by the servers' user
+	if err := os.MkdirAll(dir, 0o755); err != nil { // the servers' user reads it
 		return "", fmt.Errorf("make the cache directory: %w", err)
 	}
 	return dir, nil

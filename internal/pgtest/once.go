@@ -16,7 +16,7 @@ func once(target string, fill func(dir string) error) error {
 	if err != nil {
 		return err
 	}
-	defer lock.Close() //nolint:errcheck // closing also unlocks; nothing was written
+	defer lock.Close() // unlocks
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
 		return fmt.Errorf("lock %s: %w", lock.Name(), err)
 	}
@@ -27,7 +27,7 @@ func once(target string, fill func(dir string) error) error {
 	if err != nil {
 		return err
 	}
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // read by the servers' user
+	if err := os.Chmod(dir, 0o755); err != nil { // the servers' user reads it
 		return err
 	}
 	if err := fill(dir); err != nil {

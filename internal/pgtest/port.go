@@ -14,7 +14,7 @@ func freePort() (string, error) {
 	const lowest, count, attempts = 20000, 12000, 50
 	var failures error
 	for range attempts {
-		port := strconv.Itoa(lowest + rand.IntN(count)) //nolint:gosec // nobody needs to be kept from guessing it
+		port := strconv.Itoa(lowest + rand.IntN(count))
 		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", port))
 		if err == nil {
 			return port, listener.Close()

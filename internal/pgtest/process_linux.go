@@ -72,7 +72,7 @@ rm -rf "$2"`
 	if err != nil {
 		return nil, err
 	}
-	defer read.Close() //nolint:errcheck // the shell has its own copy
+	defer read.Close() // the shell has its own copy
 	command := exec.Command("/bin/sh", "-c", script, "sh", pidFile, directory)
 	command.Stdin = read
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -76,12 +76,12 @@ func (r *Redis) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer log.Close() //nolint:errcheck // the server has its own copy
+	defer log.Close() // the server has its own copy
 	arguments := append([]string{
 		"--port", r.port, "--bind", "127.0.0.1", "--dir", r.directory, "--pidfile", filepath.Join(r.directory, "redis.pid"),
 		"--save", "", "--appendonly", "no",
 	}, r.arguments...)
-	command := exec.Command("redis-server", arguments...) //nolint:gosec // a test's own arguments
+	command := exec.Command("redis-server", arguments...)
 	command.Dir = r.directory
 	command.Stdout, command.Stderr = log, log
 	command.SysProcAttr = account{}.attributes()

@@ -128,7 +128,7 @@ func (s *Server) spawn(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer log.Close() //nolint:errcheck // the server has its own copy
+	defer log.Close() // the server has its own copy
 	command := exec.Command(filepath.Join(s.inst.bin, "postgres"), "-D", s.data)
 	command.Dir = s.directory
 	command.Stdout, command.Stderr = log, log

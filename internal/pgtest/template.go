@@ -32,7 +32,7 @@ func initialise(ctx context.Context, inst installation, as account, target strin
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(temporary) //nolint:errcheck // best effort
+	defer os.RemoveAll(temporary) // best effort
 	data := filepath.Join(temporary, "data")
 	initdb := exec.CommandContext(ctx, filepath.Join(inst.bin, "initdb"),
 		"--pgdata", data, "--username", "postgres", "--auth", "trust",
@@ -76,7 +76,7 @@ func copyFile(from, to string, mode fs.FileMode) (err error) {
 	if err != nil {
 		return err
 	}
-	defer source.Close() //nolint:errcheck // only read
+	defer source.Close()
 	target, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, mode)
 	if err != nil {
 		return err

@@ -2,7 +2,6 @@ package drivers
 
 import (
 	"context"
-	"net"
 	"os/exec"
 	"strings"
 	"testing"
@@ -43,16 +42,4 @@ func command(t *testing.T, input, name string, arguments ...string) string {
 		t.Fatalf("%s: %v\n%s\n%s", name, err, stdout.String(), stderr.String())
 	}
 	return stdout.String()
-}
-
-// hostPort returns the host and port in a DSN.
-func hostPort(t *testing.T, dsn string) (string, string) {
-	t.Helper()
-	_, rest, _ := strings.Cut(dsn, "@")
-	address, _, _ := strings.Cut(rest, "/")
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return host, port
 }

@@ -231,7 +231,7 @@ func (r *run) record(s *session, f frame, at int) {
 	if f.kind == 'A' && len(f.body) >= 4 {
 		for i, name := range slices.Sorted(maps.Keys(r.sessions)) {
 			if pid, ok := r.sessions[name].pid(); ok && pid == binary.BigEndian.Uint32(f.body) {
-				f.body = slices.Concat([]byte{0, 0, 0, byte(i)}, f.body[4:]) //nolint:gosec // a few connections
+				f.body = slices.Concat([]byte{0, 0, 0, byte(i)}, f.body[4:])
 				break
 			}
 		}

@@ -46,7 +46,7 @@ func newRelay(t *testing.T, server *pgtest.Server, word, other string) *relay {
 				_ = upstream.Close()
 			}()
 			go func() {
-				defer client.Close() //nolint:errcheck // the test's end
+				defer client.Close()
 				buffer := make([]byte, 64<<10)
 				for {
 					n, err := upstream.Read(buffer)

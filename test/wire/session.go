@@ -100,8 +100,8 @@ func (s *session) cancel(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	const cancelRequestCode = 80877102                                 // PostgreSQL's manual, section 55.7
-	packet := binary.BigEndian.AppendUint32(nil, uint32(8+len(s.key))) //nolint:gosec // a few bytes
+	const cancelRequestCode = 80877102 // PostgreSQL's manual, section 55.7
+	packet := binary.BigEndian.AppendUint32(nil, uint32(8+len(s.key)))
 	packet = binary.BigEndian.AppendUint32(packet, cancelRequestCode)
 	packet = append(packet, s.key...)
 	if err := other.send(packet); err != nil {

@@ -18,6 +18,10 @@ import (
 
 var update = flag.Bool("update", false, "write PostgreSQL's answers into the scripts")
 
+// answersVersion is the major version of PostgreSQL whose answers stand in the scripts. Others
+// word some messages differently; there only the ways are compared.
+const answersVersion = "15"
+
 // way is one of the ways in which each script is run.
 type way struct {
 	name    string
@@ -85,6 +89,9 @@ func runScript(t *testing.T, ways []*way, path, database string) {
 		if difference := compare(s, transcripts[0], transcripts[i]); difference != "" {
 			t.Errorf("%s differs from direct: %s", w.name, difference)
 		}
+	}
+	if ways[0].server.Version() != answersVersion {
+		return
 	}
 	outputs := briefs(transcripts[0])
 	if *update && failures[0] == nil {
