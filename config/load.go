@@ -7,6 +7,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"github.com/pgrecall/pgrecall/cachepolicy"
 )
 
 // ErrHelp is what Load returns for --help. The caller prints Usage.
@@ -149,15 +151,33 @@ func (f *file) check(environment bool) {
 	if slices.Contains(c.Listen, c.Admin) && !strings.HasSuffix(c.Admin, ":0") {
 		f.failAt("admin.listen", "%q is in listen, too", c.Admin)
 	}
-	if int64(c.Policy.MaxResult) > c.L1Size && !broken("cache.l1_size") && !broken("cache.max_result") {
-		f.failAt("cache.max_result", "%s is more than all of cache.l1_size, %s", FormatBytes(int64(c.Policy.MaxResult)), FormatBytes(c.L1Size))
-	}
+	f.checkResults(broken("cache.l1_size"))
 	if environment && c.Upstream != "" && !broken("upstream") {
 		if err := checkDSN(c.Upstream); err != nil && len(f.errs) == 0 {
 			f.errs = append(f.errs, &Error{Source: "DATABASE_URL", What: err.Error()})
 		}
 	}
 	f.compile()
+}
+
+// L1Share is the part of L1 that one result may take at most, one in so many (cache/memory).
+const L1Share = 32
+
+// checkResults refuses bounds that L1 would not keep. The default bound shrinks with L1 instead.
+func (f *file) checkResults(broken bool) {
+	limit := f.config.L1Size / L1Share
+	refuse := func(path string, size cachepolicy.Bytes) {
+		if int64(size) > limit && !broken {
+			f.failAt(path, "%s is more than a %dnd of cache.l1_size, %s", FormatBytes(int64(size)), L1Share, FormatBytes(limit))
+		}
+	}
+	p := f.config.Policy
+	if p.MaxResult != cachepolicy.Default().MaxResult {
+		refuse("cache.max_result", p.MaxResult)
+	}
+	for i := range p.Rules {
+		refuse(fmt.Sprintf("rules[%d].max_result", i), p.Rules[i].MaxResult)
+	}
 }
 
 // failAt reports a defect at the place where the setting was given, which is the file or none.

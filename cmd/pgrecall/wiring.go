@@ -17,10 +17,6 @@ import (
 // sweepInterval is the pause between searches for entries that are too old to answer anybody.
 const sweepInterval = 30 * time.Second
 
-// largestShare is the part of L1 that one entry may take at most, one in so many (cache/memory).
-// Policies bound results below that, so that a reload can change their bounds.
-const largestShare = 32
-
 // newTier returns L1.
 func newTier(c *config.Config) (*memory.Cache, error) {
 	l1, err := memory.New(memory.Options{
@@ -48,7 +44,8 @@ func newEngine(c *config.Config, up upstream, l1 *memory.Cache, clients *tls.Con
 		Limits: proxy.Limits{
 			MaxConnections: c.MaxConnections,
 			HeldBytes:      int(c.MaxHeldMessage),
-			MaxResult:      int(c.L1Size / largestShare),
+			// The policy bounds results; this is the most that any policy may allow, so that a reload can.
+			MaxResult:      int(c.L1Size / config.L1Share),
 			StartupTimeout: c.StartupTimeout,
 			FlightWait:     c.FlightWait,
 		},
