@@ -208,6 +208,7 @@ func (s *session) frontendMessage(typ byte, size int) (stop bool) {
 	case wire.Terminate:
 		s.forwardHeld()
 		f.in.pos += size
+		s.leaving.Store(true) // before the server can hear of it
 		return true
 	default:
 		// PostgreSQL answers with a fatal error; what it might do before is not known.

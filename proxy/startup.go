@@ -103,15 +103,11 @@ func (s *session) readStartup() (*wire.Startup, error) {
 		case packet.Code == wire.CodeCancel:
 			s.srv.forwardCancel(packet)
 			return nil, nil
-		case packet.Major() == 3:
+		default: // a version that is not known, too: the server says what it speaks
 			return packet, nil
-		default:
-			return nil, errUnsupportedProtocol
 		}
 	}
 }
-
-var errUnsupportedProtocol = errors.New("unsupported frontend protocol: pgrecall speaks version 3")
 
 // errTLS is a TLS handshake with a client that failed: there is no way to tell the client in PostgreSQL's protocol.
 type errTLS struct{ error }
