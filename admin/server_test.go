@@ -259,7 +259,7 @@ func TestServeAndShutdown(t *testing.T) {
 		t.Fatal(err)
 	}
 	r, err := http.ReadResponse(bufio.NewReader(conn), nil)
-	if err != nil || r.StatusCode != 200 {
+	if err != nil || r.StatusCode != http.StatusOK {
 		t.Fatalf("%v %v", r, err)
 	}
 	_, _ = io.Copy(io.Discard, r.Body)

@@ -141,8 +141,12 @@ func TestFlagErrors(t *testing.T) {
 			t.Errorf("%q: no error", test.args)
 			continue
 		}
-		if got := err.Error(); got != test.want && !(strings.HasSuffix(test.want, ": ") && strings.HasPrefix(got, test.want)) {
-			t.Errorf("%q %q:\n got %s\nwant %s", test.args, test.env, got, test.want)
+		got := err.Error()
+		if strings.HasSuffix(test.want, ": ") { // the cause is pgx's wording
+			got = got[:min(len(got), len(test.want))]
+		}
+		if got != test.want {
+			t.Errorf("%q %q:\n got %s\nwant %s", test.args, test.env, err, test.want)
 		}
 		for _, secret := range []string{"secret", "se cret", "sec ret"} {
 			if strings.Contains(err.Error(), secret) {

@@ -35,6 +35,9 @@ func (p *process) demo(ctx context.Context) int {
 	if err == nil {
 		err = p.runDemo(ctx, c, phaseLength)
 	}
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = errors.New("interrupted before the end")
+	}
 	if err != nil {
 		return p.fail(err)
 	}

@@ -61,3 +61,26 @@ func TestPercentile(t *testing.T) {
 		}
 	}
 }
+
+// TestCheckerSeesStaleReads shows an old row to the demo's checker: "stale reads: 0" means something.
+func TestCheckerSeesStaleReads(t *testing.T) {
+	conn, err := pgx.Connect(t.Context(), pgtest.Shared(t).NewDatabase(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(t.Context()) }()
+	if _, err := conn.Exec(t.Context(), "CREATE TABLE stock (product_id int, version bigint); INSERT INTO stock VALUES (1, 6), (2, 8)", pgx.QueryExecModeSimpleProtocol); err != nil {
+		t.Fatal(err)
+	}
+	f := &phase{database: &demoDatabase{schema: "public"}, acknowledged: &versions{}}
+	f.acknowledged.stock[1].Store(7)
+	f.acknowledged.stock[2].Store(7)
+	for id := range 2 {
+		if err := f.check(t.Context(), conn, f.stockRow(id+1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if f.stale.Load() != 1 || f.checks.Load() != 2 {
+		t.Errorf("%d stale of %d", f.stale.Load(), f.checks.Load())
+	}
+}

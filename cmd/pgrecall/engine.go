@@ -14,6 +14,8 @@ type engine interface {
 	// Shutdown ends in order while ctx lasts, and by force then.
 	Shutdown(ctx context.Context) error
 	SetPolicy(*cachepolicy.Policy)
+	// Watch loads the catalog of a database before its first client comes.
+	Watch(database string)
 	// Ready returns why clients can't be served from the cache, nil when they can.
 	Ready() error
 	// Flush removes entries; "" and 0 match everything.

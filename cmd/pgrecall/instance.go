@@ -74,6 +74,8 @@ func start(c *config.Config, up upstream, logger *slog.Logger) (_ *instance, err
 		}
 		return nil, err
 	}
+	// So that readiness means something from the start.
+	i.engine.Watch(up.config.Database)
 	for _, l := range i.listeners {
 		i.work.Go(func() {
 			if err := i.engine.Serve(l); err != nil && !errors.Is(err, net.ErrClosed) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -228,6 +229,9 @@ func TestServe(t *testing.T) {
 		}
 	}
 
+	admin := logs.await(t, `msg="admin server" address=(\S+)`)[1]
+	awaitReady(t, "http://"+admin+"/readyz")
+
 	reload := func(text, expression string) {
 		t.Helper()
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -253,4 +257,27 @@ func TestServe(t *testing.T) {
 		t.Errorf("%v\n%s", err, logs)
 	}
 	logs.await(t, "msg=stopped")
+}
+
+// awaitReady asks until the answer is 200.
+func awaitReady(t *testing.T, url string) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(patience)
+	for {
+		r, err := http.Get(url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = r.Body.Close()
+		if r.StatusCode == http.StatusOK {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("not ready: %d", r.StatusCode)
+		}
+	}
 }
