@@ -10,14 +10,18 @@ import (
 // with one writev.
 const copyLimit = 8 << 10
 
-// answer sends to the client what pgrecall answers by itself. The session is idle, so nothing can be overtaken but what comes at any time.
-func (s *session) answer(parts ...[]byte) {
+// answer sends to the client what pgrecall answers by itself. The session is idle, so nothing can be overtaken but what comes at any time. A
+// client that is gone ends the session at its next read.
+func (s *session) answer(b []byte) {
 	s.clientMutex.Lock()
 	defer s.clientMutex.Unlock()
-	if len(parts) == 1 {
-		_, _ = s.client.Write(parts[0]) // a client that is gone ends the session at its next read
-		return
-	}
+	_, _ = s.client.Write(b)
+}
+
+// answerParts is answer for what lies in several places.
+func (s *session) answerParts(parts ...[]byte) {
+	s.clientMutex.Lock()
+	defer s.clientMutex.Unlock()
 	buffers := net.Buffers(parts)
 	_, _ = buffers.WriteTo(s.client)
 }

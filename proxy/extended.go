@@ -17,12 +17,27 @@ type cycle struct {
 	held    []heldMessage
 	length  int // bytes of held messages
 
+	scratch *portal // for the first Bind, when it does not outlive the cycle
+
 	flight *cache.Flight // led for the first result that was missing
 	key    cache.Key
 }
 
 // offset returns where the held messages begin in the inbox.
 func (c *cycle) offset(in *inbox) int { return in.pos - c.length }
+
+// portal returns a portal for a held Bind.
+func (c *cycle) portal() *portal {
+	for i := range c.held {
+		if c.held[i].typ == wire.Bind {
+			return &portal{} // scratch is taken
+		}
+	}
+	if c.scratch == nil {
+		c.scratch = &portal{}
+	}
+	return c.scratch
+}
 
 // heldMessage is a message of a held cycle that can be answered from the cache.
 type heldMessage struct {
@@ -264,7 +279,8 @@ func (s *session) holdBind(h *heldMessage, scan *wire.Scanner) bool {
 		return false
 	}
 	h.entry, h.name, h.prepared = entry, string(portalName), p
-	h.portal = &portal{prepared: p, key: key, keyed: true, entry: entry}
+	h.portal = f.cycle.portal()
+	*h.portal = portal{prepared: p, key: key, keyed: true, entry: entry}
 	return true
 }
 

@@ -34,6 +34,9 @@ func (s *session) answerHeld() {
 			if last == wire.Flush || status != wire.StatusIdle { // it outlives the cycle
 				h.portal.message = append([]byte(nil), f.in.buf[at:at+h.size]...)
 				s.notePortal(h.name, h.portal)
+				if h.portal == f.cycle.scratch {
+					f.cycle.scratch = nil
+				}
 			}
 		case wire.Describe:
 			if h.kind == 'S' {
@@ -64,7 +67,7 @@ func (s *session) answerHeld() {
 	if parts == nil {
 		s.answer(out)
 	} else {
-		s.answer(append(parts, out)...)
+		s.answerParts(append(parts, out)...)
 	}
 	f.out = out[:0]
 	s.observeHits(hits)

@@ -126,7 +126,7 @@ func (s *session) answerQuery(entry *cache.Entry) {
 		s.answer(out)
 	} else {
 		out = wire.AppendReadyForQuery(out, byte(s.status.Load()))
-		s.answer(entry.Row, entry.Data, out)
+		s.answerParts(entry.Row, entry.Data, out)
 	}
 	f.out = out[:0]
 	s.observeHits(1)
