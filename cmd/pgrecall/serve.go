@@ -34,6 +34,12 @@ func (p *process) serve(ctx context.Context) int {
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer signal.Stop(signals)
 
+	stopProfile, err := p.profile()
+	if err != nil {
+		return p.fail(err)
+	}
+	defer stopProfile()
+
 	var level slog.LevelVar
 	logger := newLogger(p.stderr, c, &level)
 	i, err := start(c, up, logger)

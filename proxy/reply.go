@@ -1,0 +1,311 @@
+package proxy
+
+import (
+	"time"
+
+	"github.com/pgrecall/pgrecall/cache"
+	"github.com/pgrecall/pgrecall/invalidator"
+	"github.com/pgrecall/pgrecall/wire"
+)
+
+// answered notes that a message of the client has got its answer; it counts once the answer is written.
+func (s *session) answered(e expectation) {
+	if e.swallow {
+		// Nobody waits for it but the frontend side, which knows by the probe; there may be nothing to write.
+		s.clientMutex.Lock()
+		s.pending.Add(-1)
+		s.clientMutex.Unlock()
+		return
+	}
+	s.backend.delivered++
+}
+
+// frontFill returns the fill of the message that is being answered.
+func (s *session) frontFill() *fill {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e := s.queue.front(); e != nil {
+		return e.fill
+	}
+	return nil
+}
+
+// backendMessage follows one message of the upstream. Message is nil when the body has not arrived whole. It reports
+// whether the client must not see it, or what it gets in its place.
+func (s *session) backendMessage(typ byte, message []byte) (swallow bool, replace []byte, err error) {
+	b := &s.backend
+	switch typ { // what may come at any time
+	case wire.NotificationResponse:
+		return false, nil, nil
+	case wire.ParameterStatus:
+		s.parameterStatus(message)
+		if b.ready {
+			s.settingsDirty.Store(true)
+			s.spoilFill()
+		}
+		return false, nil, nil
+	case wire.NoticeResponse:
+		s.spoilFill()
+		return false, nil, nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.queue.front()
+	if e == nil {
+		switch typ {
+		case wire.ErrorResponse: // the server shuts down, or ends an idle session
+			b.saidFatal = true
+		default:
+			s.confuse(typ, "nothing is expected")
+		}
+		return false, nil, nil
+	}
+	if e.kind == expectStartup {
+		return s.startupMessage(typ, message)
+	}
+	swallow = e.swallow
+	switch typ {
+	case wire.DataRow:
+		switch {
+		case e.probe != nil:
+			e.probe.row(message)
+		case e.fill != nil && message != nil:
+			e.fill.rows(message)
+		}
+	case wire.ReadyForQuery:
+		swallow = s.readyForQuery(message)
+	case wire.CommandComplete:
+		e.fill.complete(message)
+		switch e.kind {
+		case expectExecute:
+			s.popExecute()
+		case expectQuery:
+		default:
+			s.confuse(typ, "no statement is executed")
+		}
+	case wire.ErrorResponse:
+		b.saidFatal = b.saidFatal || message != nil && wire.IsFatal(message[wire.HeaderSize:])
+		swallow = s.errorResponse()
+	case wire.ParseComplete:
+		swallow = s.popKind(typ, expectParse)
+	case wire.BindComplete:
+		swallow = s.popKind(typ, expectBind)
+	case wire.CloseComplete:
+		swallow = s.popKind(typ, expectClose)
+	case wire.ParameterDescription:
+		e.fill.parameters(message)
+	case wire.RowDescription, wire.NoData:
+		s.described(typ, message, e)
+	case wire.PortalSuspended, wire.EmptyQueryResponse:
+		e.fill.abort()
+		switch e.kind {
+		case expectExecute:
+			s.popExecute()
+		case expectQuery:
+		default:
+			s.confuse(typ, "no statement is executed")
+		}
+	case wire.CopyInResponse, wire.CopyOutResponse, wire.CopyBothResponse:
+		e.fill.abort()
+		if typ == wire.CopyInResponse && e.kind == expectExecute {
+			if e.copyGate == nil {
+				s.confuse(typ, "COPY FROM STDIN that was not foreseen")
+			} else {
+				e.copyGate <- wire.CopyInResponse
+				e.copyGate = nil
+			}
+		}
+	case wire.CopyData, wire.CopyDone, wire.FunctionCallResponse:
+	default:
+		s.confuse(typ, "unknown message")
+		e.fill.abort()
+	}
+	return swallow, nil, nil
+}
+
+func (s *session) spoilFill() {
+	if f := s.frontFill(); f != nil {
+		f.abort()
+	}
+}
+
+// described handles RowDescription and NoData: the answer to Describe, or the start of a simple query's result.
+func (s *session) described(typ byte, message []byte, e *expectation) {
+	if e.kind == expectQuery {
+		e.fill.describe(message)
+		return
+	}
+	if e.kind != expectDescribe {
+		s.confuse(typ, "no Describe is unanswered")
+		return
+	}
+	if e.portal != nil && message != nil {
+		e.portal.row = append([]byte(nil), message...)
+	}
+	if e.fill != nil {
+		e.fill.describe(message)
+		e.fill.store(s)
+	}
+	s.answered(s.queue.pop())
+}
+
+// popKind takes the expectation off that the message answers.
+func (s *session) popKind(typ byte, kind expectKind) (swallow bool) {
+	e := s.queue.front()
+	if e.kind != kind {
+		s.confuse(typ, "another answer is expected")
+		return false
+	}
+	swallow = e.swallow
+	s.answered(s.queue.pop())
+	return swallow
+}
+
+func (s *session) popExecute() {
+	e := s.queue.pop()
+	if e.copyGate != nil {
+		e.copyGate <- wire.CommandComplete
+	}
+	s.srv.metrics.observe(e.outcome, cache.Monotonic()-e.sent)
+	if e.fill != nil {
+		e.fill.store(s)
+	}
+	s.answered(e)
+}
+
+// errorResponse handles an error: in the extended protocol the server skips all up to the next Sync
+// (section "Extended Query"). It reports whether the client must not see it.
+func (s *session) errorResponse() (swallow bool) {
+	e := s.queue.front()
+	e.fill.abort()
+	if e.kind == expectQuery || e.kind == expectFunctionCall {
+		return false
+	}
+	swallow = e.swallow && e.probe != nil // an injected Parse or Bind that fails is the client's error, too
+	for e := s.queue.front(); e != nil && !e.kind.endsCycle(); e = s.queue.front() {
+		dropped := s.queue.pop()
+		dropped.abandon()
+		s.answered(dropped)
+	}
+	return swallow
+}
+
+// readyForQuery ends a cycle: fences of what has now an outcome come down before the client can know of it.
+func (s *session) readyForQuery(message []byte) (swallow bool) {
+	b := &s.backend
+	for e := s.queue.front(); e != nil && !e.kind.endsCycle(); e = s.queue.front() {
+		s.confuse(wire.ReadyForQuery, "answers are missing")
+		dropped := s.queue.pop()
+		dropped.abandon()
+		s.answered(dropped)
+	}
+	if s.queue.n == 0 || len(message) != wire.HeaderSize+1 {
+		s.confuse(wire.ReadyForQuery, "nothing is expected")
+		return false
+	}
+	e := s.queue.pop()
+	if s.queue.n < queueLimit/2 {
+		s.notFull.Broadcast()
+	}
+	b.status = message[wire.HeaderSize]
+	b.ready = true
+	s.release(e.fence, b.status)
+	if e.kind == expectQuery {
+		s.srv.metrics.observe(e.outcome, cache.Monotonic()-e.sent)
+		if e.fill != nil {
+			e.fill.status(b.status)
+			e.fill.store(s)
+		}
+	}
+	if e.probe != nil {
+		s.status.Store(uint32(b.status))
+		s.answered(e)
+		e.probe.finish(e.probe.result)
+		return true
+	}
+	s.answered(e)
+	return e.swallow
+}
+
+// startupMessage follows authentication and the messages before the first ReadyForQuery.
+func (s *session) startupMessage(typ byte, message []byte) (swallow bool, replace []byte, err error) {
+	b := &s.backend
+	if message == nil {
+		if typ == wire.ErrorResponse {
+			b.saidFatal = true
+		}
+		return false, nil, nil
+	}
+	switch typ {
+	case wire.Authentication:
+		scan := wire.Scan(message[wire.HeaderSize:])
+		switch scan.Int32() {
+		case authenticationOK:
+			if scan.Ok() {
+				s.database = s.srv.database(s.databaseName)
+				s.frontend.database = s.database
+				close(s.authOK)
+			}
+		case authenticationSASL:
+			if s.upstream.encrypted {
+				return false, stripChannelBinding(message), nil
+			}
+		}
+	case wire.BackendKeyData:
+		s.registerCancelKey(message[wire.HeaderSize:])
+	case wire.ErrorResponse:
+		b.saidFatal = true
+	case wire.ReadyForQuery:
+		_ = s.client.SetDeadline(time.Time{})
+		return s.readyForQuery(message), nil, nil
+	}
+	return false, nil, nil
+}
+
+// parameterStatus follows the two settings that decide how a text is read. Both are reported by the server when they change
+// (section "Asynchronous Operations").
+func (s *session) parameterStatus(message []byte) {
+	if message == nil {
+		s.confuse(wire.ParameterStatus, "too long")
+		return
+	}
+	scan := wire.Scan(message[wire.HeaderSize:])
+	name, value := scan.String(), scan.String()
+	switch string(name) {
+	case "client_encoding":
+		s.backend.encodingOK = decodableEncoding(string(value))
+	case "standard_conforming_strings":
+		s.backend.stringsOK = string(value) == "on"
+	default:
+		return
+	}
+	s.decodable.Store(s.backend.encodingOK && s.backend.stringsOK)
+}
+
+func (s *session) registerCancelKey(body []byte) {
+	scan := wire.Scan(body)
+	s.backendPID = uint32(scan.Int32()) //nolint:gosec // a process id
+	s.srv.mu.Lock()
+	defer s.srv.mu.Unlock()
+	s.cancelKey = string(body)
+	s.srv.cancelKeys[s.cancelKey] = s
+}
+
+// confuse notes that the upstream's messages are not those that pgrecall expects. It has lost count, so this session only relays from now
+// on, and nothing of its database is served until it ends: what it writes can no longer be told.
+func (s *session) confuse(typ byte, why string) {
+	if s.confused.Swap(true) {
+		return
+	}
+	s.srv.metrics.confused.Inc()
+	s.srv.Logger.Error("unexpected message from the upstream; this session is relayed without the cache from now on",
+		"type", string(rune(typ)), "why", why)
+	f := &invalidator.Fence{}
+	slot := s.srv.slots.Database(s.databaseName)
+	f.Add(s.srv.slots, slot)
+	f.Raise(s.srv.slots, slot)
+	if s.backend.heldFence == nil {
+		s.backend.heldFence = &invalidator.Fence{}
+	}
+	s.backend.heldFence.Merge(s.srv.slots, f)
+}
