@@ -56,10 +56,11 @@ func (s *session) forwardParse(scan *wire.Scanner, message []byte) {
 	} else {
 		p = &prepared{name: string(name)}
 	}
-	s.checkScope()
-	p.scope = f.scope
-	if f.settingsInFlight {
+	// Also while the catalog is not loaded: what is prepared now may be executed for hours.
+	if s.learnFirst(p); f.settingsInFlight {
 		p.scope = nil
+	} else {
+		p.scope = f.scope
 	}
 	if len(name) == 0 {
 		p.message = append([]byte(nil), message...)
@@ -67,6 +68,16 @@ func (s *session) forwardParse(scan *wire.Scanner, message []byte) {
 	p.sent = true
 	s.notePrepared(p)
 	s.push(expectation{kind: expectParse, prepared: p})
+}
+
+// learnFirst is learnFor for the first message of a cycle that is forwarded.
+func (s *session) learnFirst(p *prepared) {
+	if s.frontend.known && s.pending.Load() == 0 {
+		s.flushBefore()
+		s.learnFor(p)
+		return
+	}
+	s.checkScope()
 }
 
 // forwardBind handles a Bind message, or the head of one when it is not whole.
@@ -83,6 +94,7 @@ func (s *session) forwardBind(message []byte, whole bool) {
 		p := f.named(statementName)
 		switch {
 		case p != nil:
+			s.learnFirst(p)
 			s.prepare(p)
 		case len(statementName) == 0 && f.upstreamUnnamed:
 			s.closeUnnamed()

@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"errors"
+	"time"
 
 	"github.com/pgrecall/pgrecall/cache"
 	"github.com/pgrecall/pgrecall/parser"
@@ -145,12 +146,16 @@ func (s *session) authenticated(typ byte, size int) bool {
 		}
 		return true
 	}
+	patience := time.NewTimer(s.srv.Limits.StartupTimeout)
+	defer patience.Stop()
 	select {
 	case <-s.authOK:
 		return true
 	case <-s.done:
-		return false
+	case <-patience.C: // the server waits for a password, the client for an answer
+		s.fatal(wire.Fields{Severity: wire.SeverityFatal, Code: codeProtocolViolation, Message: "pgrecall: expected a password response"})
 	}
+	return false
 }
 
 // flush sends upstream what has been handled and is not held.

@@ -90,7 +90,7 @@ var probeMessages = func() []byte {
 func (s *session) learnScope() {
 	f := &s.frontend
 	s.checkScope()
-	if f.scope != nil || f.database.snapshot() == nil || byte(s.status.Load()) != wire.StatusIdle || s.confused.Load() || s.replication {
+	if f.scope != nil || f.database.watcher == nil || byte(s.status.Load()) != wire.StatusIdle || s.confused.Load() || s.replication {
 		return
 	}
 	if f.noProbe != 0 && cache.Monotonic() < f.noProbe {

@@ -21,6 +21,7 @@ const (
 	codeInvalidAuth        = "28000"
 	codeAdminShutdown      = "57P01"
 	codeQueryCanceled      = "57014"
+	codeNotSupported       = "0A000"
 )
 
 // run takes the client through start-up and relays until one side is gone.
@@ -103,11 +104,16 @@ func (s *session) readStartup() (*wire.Startup, error) {
 		case packet.Code == wire.CodeCancel:
 			s.srv.forwardCancel(packet)
 			return nil, nil
+		case packet.Code == wire.CodeSSL, packet.Code == wire.CodeGSSEncryption:
+			return nil, errRepeated // the upstream would answer it with one byte, which is no message
 		default: // a version that is not known, too: the server says what it speaks
 			return packet, nil
 		}
 	}
 }
+
+// errRepeated is SSLRequest or GSSENCRequest out of place.
+var errRepeated = errors.New("unexpected request for encryption")
 
 // errTLS is a TLS handshake with a client that failed: there is no way to tell the client in PostgreSQL's protocol.
 type errTLS struct{ error }
@@ -127,7 +133,11 @@ func (s *session) startupFailed(err error) {
 		s.srv.Logger.Info("client did not finish its start-up in time")
 	default:
 		s.srv.Logger.Info("bad start-up packet", "error", err)
-		s.fatal(wire.Fields{Severity: wire.SeverityFatal, Code: codeProtocolViolation, Message: "pgrecall: " + err.Error()})
+		code := codeProtocolViolation
+		if errors.Is(err, errRepeated) {
+			code = codeNotSupported // PostgreSQL takes it for a version of the protocol that it does not know
+		}
+		s.fatal(wire.Fields{Severity: wire.SeverityFatal, Code: code, Message: "pgrecall: " + err.Error()})
 	}
 }
 
