@@ -43,8 +43,10 @@ conformance: ## the wire scripts against PostgreSQL 13 to 18, fetched where the 
 demo: build ## the main job with nothing set up before
 	bin/pgrecall demo
 
+bench: deps ## direct, floor, relay, PgBouncer, pgpool-II and pgrecall side by side; the table goes into docs/bench.md
+	go run ./bench -publish docs/bench.md
+
 soak: ## comes later
-bench: ## comes later
 mutation: ## comes later
-soak bench mutation:
+soak mutation:
 	@echo "make $@ comes with a later issue" >&2; exit 2
