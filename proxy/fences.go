@@ -22,7 +22,8 @@ func (s *session) foresee(p *plan) {
 	}
 	f.temporaryView = f.temporaryView || p.touched.TempView
 	status := byte(s.status.Load())
-	inBlock := f.known && status != wire.StatusIdle
+	known := f.known
+	inBlock := known && status != wire.StatusIdle
 	f.clean = false
 	f.pureBlock = p.begins && f.known && status == wire.StatusIdle && f.scope != nil && (f.scope.readCommitted || p.statement.Single().Isolation != "")
 	if p.touched.Settings || p.touched.Definition || p.touched.Temp || p.touched.AllSettings {
@@ -35,7 +36,7 @@ func (s *session) foresee(p *plan) {
 	}
 
 	touches := s.fenceOf(p)
-	if !inBlock {
+	if known && !inBlock {
 		f.blockFence = nil // of a block that has ended
 	}
 	if inBlock && !p.ends {
@@ -48,8 +49,9 @@ func (s *session) foresee(p *plan) {
 		f.blockFence.Merge(s.srv.slots, touches)
 		return
 	}
-	if inBlock && p.ends && !f.blockFence.Empty() {
-		if c := p.statement.Single(); c != nil && c.Kind == parser.KindRollback && !c.Chain {
+	// A client that does not wait for answers may be in its block still, and this may be its COMMIT.
+	if (inBlock || !known && (p.ends || touches != nil)) && !f.blockFence.Empty() {
+		if c := p.statement.Single(); inBlock && c != nil && c.Kind == parser.KindRollback && !c.Chain {
 			return // nothing has happened
 		}
 		if touches == nil {
