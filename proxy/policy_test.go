@@ -1,0 +1,137 @@
+package proxy_test
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pgrecall/pgrecall/cachepolicy"
+)
+
+const itemName = `SELECT name FROM item WHERE id = 1`
+
+// counts tells how many of n reads were hits.
+func (r *running) counts(c *pgx.Conn, n int, query string, args ...any) int64 {
+	r.tb.Helper()
+	before := r.hits()
+	for range n {
+		value(r.tb, c, query, args...)
+	}
+	return r.hits() - before
+}
+
+func TestSessionsAndStatementsTurnTheCacheOff(t *testing.T) {
+	r := start(t, itemSchema)
+	c := r.connect()
+	value(t, c, itemName)
+	for _, step := range []struct {
+		before, query string
+		hits          int64
+	}{
+		{"", itemName, 2},
+		{"", `/* pgrecall: off */ ` + itemName, 0},
+		{"", itemName + ` /* pgrecall: off */`, 0},
+		{"", itemName + ` /* traceparent='00-5bd66ef5095369c7b0d1f8f4bd33716a-c532cb4098ac3dd2-01' */`, 2},
+		{"", `-- a comment` + "\n" + itemName, 2},
+		{"", `/* pgrecall: ttl=0s */ ` + itemName, 0},
+		{`SET pgrecall.cache = off`, itemName, 0},
+		{`RESET pgrecall.cache`, itemName, 2},
+		{`BEGIN`, itemName, 2},
+		{`SET LOCAL pgrecall.cache = off`, itemName, 0},
+		{`ROLLBACK`, itemName, 2},
+	} {
+		if step.before != "" {
+			mustExec(t, c, step.before)
+		}
+		// The first read after a change of settings may be the one that learns of it.
+		got := r.counts(c, 2, step.query, pgx.QueryExecModeSimpleProtocol)
+		if step.hits == 0 && got != 0 || got < step.hits-1 {
+			t.Errorf("%s; %s: %d hits, want %d", step.before, step.query, got, step.hits)
+		}
+		r.counts(c, 1, itemName, pgx.QueryExecModeSimpleProtocol)
+	}
+}
+
+func TestChangedPolicyHoldsForWhatIsCached(t *testing.T) {
+	r := start(t, itemSchema)
+	c := r.connect()
+	modes := []pgx.QueryExecMode{pgx.QueryExecModeSimpleProtocol, pgx.QueryExecModeCacheStatement}
+	install := func(p *cachepolicy.Policy) {
+		t.Helper()
+		if err := p.Compile(); err != nil {
+			t.Fatal(err)
+		}
+		r.SetPolicy(p)
+	}
+	for _, mode := range modes {
+		value(t, c, itemName, mode)
+		if got := r.counts(c, 2, itemName, mode); got != 2 {
+			t.Fatalf("%d hits", got)
+		}
+		install(&cachepolicy.Policy{DefaultTTL: time.Nanosecond, MaxResult: 1 << 20})
+		if got := r.counts(c, 2, itemName, mode); got != 0 {
+			t.Errorf("%v: %d hits with a TTL of a nanosecond", mode, got)
+		}
+		install(&cachepolicy.Policy{DefaultTTL: time.Hour, MaxResult: 1 << 20})
+		if got := r.counts(c, 2, itemName, mode); got != 2 {
+			t.Errorf("%v: %d hits with a TTL of an hour", mode, got)
+		}
+		install(&cachepolicy.Policy{DefaultTTL: time.Hour, MaxResult: 1 << 20, Rules: []cachepolicy.Rule{
+			{Name: "no", Match: cachepolicy.Match{Tables: []string{"item"}}, Cache: cachepolicy.CacheNever}}})
+		if got := r.counts(c, 2, itemName, mode); got != 0 {
+			t.Errorf("%v: %d hits under cache: never", mode, got)
+		}
+		install(&cachepolicy.Policy{DefaultTTL: time.Hour, MaxResult: 30})
+		mustExec(t, c, `UPDATE item SET n = n + 1`)
+		if got := r.counts(c, 3, `SELECT repeat(name, 100) FROM item WHERE id = 1`, mode); got != 0 {
+			t.Errorf("%v: %d hits of a result that is too large", mode, got)
+		}
+		install(&cachepolicy.Policy{DefaultTTL: time.Hour, MaxResult: 1 << 20})
+	}
+}
+
+func TestParametersThatMeanThePresentTime(t *testing.T) {
+	r := start(t, `CREATE TABLE event (id int, at timestamptz)`, `INSERT INTO event VALUES (1, '2001-01-01')`)
+	c := r.connect()
+	const query = `SELECT id FROM event WHERE at < $1`
+	// pgx sends a string as text where the statement is not described.
+	if got := r.counts(c, 3, query, pgx.QueryExecModeExec, "now"); got != 0 {
+		t.Errorf("%d hits for 'now'", got)
+	}
+	if got := r.counts(c, 3, query, pgx.QueryExecModeExec, "2020-02-02"); got != 2 {
+		t.Errorf("%d hits for a date", got)
+	}
+	if got := r.counts(c, 3, `SELECT id FROM event WHERE at < 'tomorrow'`); got != 0 {
+		t.Errorf("%d hits for 'tomorrow'", got)
+	}
+}
+
+// Many sessions that miss the same key at the same time make one query.
+func TestStampede(t *testing.T) {
+	const clients = 12
+	r := start(t, itemSchema, `CREATE FUNCTION slow(n int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN PERFORM pg_sleep(0.4); RETURN n; END $$`)
+	for i, mode := range []pgx.QueryExecMode{pgx.QueryExecModeSimpleProtocol, pgx.QueryExecModeExec} {
+		query := fmt.Sprintf(`SELECT slow(n + %d) FROM item WHERE id = 1`, i)
+		conns := make([]*pgx.Conn, clients)
+		for i := range conns {
+			conns[i] = r.connect()
+			value(t, conns[i], itemName) // the session's settings are known
+		}
+		before := r.Status().Outcomes["miss"]
+		var wg sync.WaitGroup
+		for _, c := range conns {
+			wg.Go(func() {
+				if got := value(t, c, query, mode); got != fmt.Sprint(i) && mode == pgx.QueryExecModeSimpleProtocol {
+					t.Errorf("got %q", got)
+				}
+			})
+		}
+		wg.Wait()
+		if n := r.Status().Outcomes["miss"] - before; n != 1 {
+			t.Errorf("%v: %d of %d sessions asked the server", mode, n, clients)
+		}
+	}
+}
