@@ -20,6 +20,7 @@ func (s *session) foresee(p *plan) {
 	if p.pure {
 		return
 	}
+	s.bindPortals()
 	f.temporaryView = f.temporaryView || p.touched.TempView
 	status := byte(s.status.Load())
 	known := f.known

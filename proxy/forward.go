@@ -107,6 +107,7 @@ func (s *session) forwardBind(message []byte, whole bool) {
 		if whole && p != nil && !p.failed.Load() {
 			key, reason := s.bindKey(p, scan.Rest())
 			po.key, po.keyed, po.reason = key, reason == cachepolicy.ReasonNone, reason
+			s.stampPortal(po)
 		}
 		s.notePortal(string(portalName), po)
 		if len(portalName) != 0 { // FETCH can run it, without an Execute
@@ -172,8 +173,7 @@ func (s *session) forwardExecute(scan *wire.Scanner, size int) {
 	if po != nil && po.keyed && limit == 0 && !po.executed && p.decision.Verdict == cachepolicy.Cache {
 		if reason := s.whyNot(s.holdable(), po.prepared.directive); reason != cachepolicy.ReasonNone {
 			s.srv.metrics.bypass(reason)
-		} else if e.fill = s.newFill(p, po.key, f.cycle.takeFlight(po.key)); e.fill != nil {
-			e.fill.portal = po
+		} else if e.fill = s.newPortalFill(p, po); e.fill != nil {
 			e.outcome = outcomeMiss
 		} else {
 			s.srv.metrics.bypass(cachepolicy.ReasonFenced)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/pgrecall/pgrecall/cache"
 	"github.com/pgrecall/pgrecall/cachepolicy"
+	"github.com/pgrecall/pgrecall/invalidator"
 	"github.com/pgrecall/pgrecall/parser"
 	"github.com/pgrecall/pgrecall/wire"
 )
@@ -158,7 +159,27 @@ func (s *session) missQuery(p *plan, canonical []byte, directive parser.Directiv
 // depends on is under way.
 func (s *session) newFill(p *plan, key cache.Key, flight *cache.Flight) *fill {
 	stamp, free := s.srv.slots.Stamp(p.slots)
-	if !free || p.snapshot != s.frontend.database.snapshot() {
+	if !free {
+		stamp = nil
+	}
+	return s.newStampedFill(p, key, flight, stamp)
+}
+
+// newPortalFill is newFill for the rows of a portal, which are as old as its Bind message.
+func (s *session) newPortalFill(p *plan, po *portal) *fill {
+	stamp := po.stamp
+	if po.plan != p {
+		stamp = nil
+	}
+	f := s.newStampedFill(p, po.key, s.frontend.cycle.takeFlight(po.key), stamp)
+	if f != nil {
+		f.portal = po
+	}
+	return f
+}
+
+func (s *session) newStampedFill(p *plan, key cache.Key, flight *cache.Flight, stamp invalidator.Stamp) *fill {
+	if stamp == nil || p.snapshot != s.frontend.database.snapshot() {
 		if flight != nil {
 			flight.Finish(nil)
 		}

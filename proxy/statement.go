@@ -5,6 +5,7 @@ import (
 
 	"github.com/pgrecall/pgrecall/cache"
 	"github.com/pgrecall/pgrecall/cachepolicy"
+	"github.com/pgrecall/pgrecall/invalidator"
 	"github.com/pgrecall/pgrecall/parser"
 	"github.com/pgrecall/pgrecall/wire"
 )
@@ -35,6 +36,11 @@ type portal struct {
 	executed bool // answered here, to its end
 	entry    *cache.Entry
 	row      []byte // RowDescription; belongs to the backend side
+
+	// plan and stamp are of the moment before the Bind message was sent upstream: the server takes the snapshot that the portal's rows
+	// come from then, however late Execute comes. The stamp is nil where a write was under way.
+	plan  *plan
+	stamp invalidator.Stamp
 }
 
 // named returns the prepared statement of a name, nil when the session does not know one.
@@ -125,7 +131,9 @@ func (s *session) bindUpstream(p *portal) {
 	if p == nil || p.sent {
 		return
 	}
+	s.flushBefore()
 	s.prepare(p.prepared)
+	s.stampPortal(p)
 	s.push(expectation{kind: expectBind, swallow: true, outcome: outcomeProbe})
 	_ = s.sendUpstream(p.message)
 	if p.executed {
@@ -137,6 +145,29 @@ func (s *session) bindUpstream(p *portal) {
 		_ = s.sendUpstream(wire.End(b, at))
 	}
 	p.sent, p.message = true, nil
+}
+
+// stampPortal takes the stamp for what the portal will return. Its Bind message is about to be sent upstream.
+func (s *session) stampPortal(p *portal) {
+	if !p.keyed || !s.frontend.clean || p.executed {
+		return
+	}
+	plan := s.planOf(p.prepared)
+	if plan.decision.Verdict != cachepolicy.Cache || plan.snapshot != s.frontend.database.snapshot() {
+		return
+	}
+	if stamp, free := s.srv.slots.Stamp(plan.slots); free {
+		p.plan, p.stamp = plan, stamp
+	}
+}
+
+// bindPortals sends the portals upstream that have not been executed: what comes next is not to be seen by them.
+func (s *session) bindPortals() {
+	for _, p := range s.frontend.portals {
+		if !p.executed {
+			s.bindUpstream(p)
+		}
+	}
 }
 
 // why says why an Execute of the portal, whose statement only reads, is not cached.
