@@ -11,6 +11,7 @@ import (
 func (s *session) forwardExtended(typ byte, message []byte) {
 	f := &s.frontend
 	scan := wire.Scan(message[wire.HeaderSize:])
+	defer func() { f.unsynced = typ != wire.Sync }()
 	switch typ {
 	case wire.Parse:
 		s.forwardParse(&scan, message)
@@ -23,15 +24,16 @@ func (s *session) forwardExtended(typ byte, message []byte) {
 	case wire.Close:
 		kind := scan.Byte()
 		name := scan.String()
+		e := expectation{kind: expectClose}
 		switch {
 		case kind == 'P':
 			delete(f.portals, string(name))
 		case len(name) == 0:
 			f.unnamed, f.upstreamUnnamed = nil, false
 		default:
-			delete(f.statements, string(name))
+			e.prepared = f.doubt(string(name), true)
 		}
-		s.push(expectation{kind: expectClose})
+		s.push(e)
 	case wire.Sync:
 		s.finishFlight()
 		s.push(expectation{kind: expectSync, fence: f.takeFence()})
@@ -72,7 +74,7 @@ func (s *session) forwardParse(scan *wire.Scanner, message []byte) {
 
 // learnFirst is learnFor for the first message of a cycle that is forwarded.
 func (s *session) learnFirst(p *prepared) {
-	if s.frontend.known && s.pending.Load() == 0 {
+	if s.frontend.known && !s.frontend.unsynced {
 		s.flushBefore()
 		s.learnFor(p)
 		return
@@ -186,6 +188,7 @@ func (s *session) forwardExecute(scan *wire.Scanner, size int) {
 	}
 	s.srv.metrics.count(e.outcome)
 	s.foresee(p)
+	e.ending = f.takeEnding()
 	if c := p.statement.Single(); c != nil && c.CopyIn && c.Kind == parser.KindWrite {
 		s.forwardCopyIn(e, size)
 		return

@@ -86,12 +86,12 @@ func (s *session) frontendBytes() (wanted int, stop bool) {
 		if !ok {
 			break
 		}
-		if size < wire.HeaderSize {
-			s.fatal(wire.Fields{Severity: wire.SeverityFatal, Code: codeProtocolViolation, Message: "pgrecall: invalid message length"})
+		if size < wire.HeaderSize || size > maxMessage && wire.IsFrontend(typ) {
+			s.violation()
 			return 0, true
 		}
 		have := in.end - in.pos
-		if have < size {
+		if have < size && wire.IsFrontend(typ) { // the server refuses other types as soon as it sees them
 			if size <= s.srv.Limits.HeldBytes {
 				if f.cycle.holding && in.pos-in.start+size > s.srv.Limits.HeldBytes {
 					s.forwardHeld()
@@ -127,6 +127,16 @@ func (s *session) frontendBytes() (wanted int, stop bool) {
 	}
 	return wanted, s.flush() != nil
 }
+
+// violation leaves the answer to a message that can't be framed until all before it have got theirs: see upstreamGone.
+func (s *session) violation() {
+	s.forwardHeld()
+	_ = s.flush()
+	s.violated.Store(true)
+}
+
+// maxMessage is the greatest size of a message that PostgreSQL reads (PQ_LARGE_MESSAGE_LIMIT), its type included.
+const maxMessage = 1<<30 - 1
 
 // oversizedHead is how much of a message longer than the limit has to be there before it is passed on: the names in a Bind
 // message lie within.
@@ -194,9 +204,11 @@ func (s *session) frontendMessage(typ byte, size int) (stop bool) {
 	switch typ {
 	case wire.Query:
 		s.forwardHeld()
+		f.inQuery, f.injected = !f.cycle.open, false
 		f.cycle.open = false
 		f.at = at
 		s.handleQuery(message)
+		f.inQuery = false
 	case wire.Parse, wire.Bind, wire.Describe, wire.Execute, wire.Close, wire.Sync, wire.Flush:
 		s.handleExtended(typ, at, size)
 	case wire.CopyData:
@@ -206,6 +218,7 @@ func (s *session) frontendMessage(typ byte, size int) (stop bool) {
 		s.forwardHeld()
 		s.startCycle()
 		s.foresee(nil)
+		f.unsynced = false
 		s.push(expectation{kind: expectFunctionCall, fence: f.takeFence(), outcome: outcomeWrite, sent: s.now()})
 		s.srv.metrics.count(outcomeWrite)
 	case wire.Password:
@@ -232,6 +245,7 @@ func (s *session) oversized(typ byte, head []byte) {
 	switch typ {
 	case wire.Query:
 		s.startCycle()
+		f.unsynced = false
 		s.foresee(nil)
 		f.forgetUnnamed(true)
 		s.push(expectation{kind: expectQuery, fence: f.takeFence(), outcome: outcomeWrite, sent: s.now()})
@@ -240,10 +254,18 @@ func (s *session) oversized(typ byte, head []byte) {
 		s.beginExtended()
 		scan := wire.Scan(head[wire.HeaderSize:])
 		p := &prepared{name: string(scan.String()), sent: true}
-		s.notePrepared(p)
+		if scan.Ok() { // else its name is not known, and it is found under none
+			s.notePrepared(p)
+		}
 		s.push(expectation{kind: expectParse, prepared: p})
 	case wire.Bind:
 		s.beginExtended()
+		if scan := wire.Scan(head[wire.HeaderSize:]); scan.String() == nil || scan.String() == nil { // which portal is not known
+			for _, p := range f.portals {
+				s.bindUpstream(p)
+			}
+			clear(f.portals)
+		}
 		s.forwardBind(head, false)
 	case wire.CopyData:
 	default:
@@ -269,10 +291,12 @@ func (s *session) handlePassword(message []byte) (stop bool) {
 // startCycle notes the state of the session before a statement, or the first message of an extended-query cycle, is looked at.
 func (s *session) startCycle() {
 	f := &s.frontend
-	f.known = s.idle()
+	f.known = s.idle() && !f.unsynced
+	f.cycles++
 	if !f.known {
 		return
 	}
+	f.settleNames()
 	f.settingsInFlight = false
 	s.checkScope()
 	status := byte(s.status.Load())

@@ -15,6 +15,7 @@ import (
 func (s *session) handleQuery(message []byte) {
 	f := &s.frontend
 	s.startCycle()
+	f.unsynced = false
 	if !s.srv.caching {
 		s.push(expectation{kind: expectQuery, outcome: outcomeOther, sent: s.now()})
 		return
@@ -32,6 +33,9 @@ func (s *session) handleQuery(message []byte) {
 		return
 	}
 	holdable := statement == nil && !directive.Off && s.holdable()
+	if po := f.portals[""]; po != nil && po.sent { // the server has to destroy it
+		holdable = false
+	}
 	if holdable && s.servable() && s.hitQuery(canonical, directive) {
 		return
 	}
@@ -68,8 +72,12 @@ func (s *session) handleQuery(message []byte) {
 	}
 	s.srv.metrics.count(outcome)
 	s.foresee(p)
+	if f.inQuery && f.injected { // an error in what was sent before must not make the server skip the query
+		s.push(expectation{kind: expectSync, swallow: true, outcome: outcomeProbe})
+		_ = s.sendUpstream([]byte(wire.SyncMessage))
+	}
 	f.forgetUnnamed(true)
-	s.push(expectation{kind: expectQuery, outcome: outcome, fill: fl, fence: f.takeFence(), sent: s.now()})
+	s.push(expectation{kind: expectQuery, outcome: outcome, fill: fl, fence: f.takeFence(), ending: f.takeEnding(), sent: s.now()})
 }
 
 // whyNot says what about the session keeps a cacheable statement from the cache.

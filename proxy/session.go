@@ -45,6 +45,7 @@ type session struct {
 	closing       atomic.Bool // Shutdown waits for this session to be idle
 	leaving       atomic.Bool // the client has said goodbye, or is gone
 	decodable     atomic.Bool // texts mean to the server what they mean to package parser
+	violated      atomic.Bool // the client sent what can't be framed
 	waiting       atomic.Bool // in a flight of another session
 	wasCancelled  atomic.Bool // ... and a cancel request came
 	interrupt     chan struct{}
@@ -68,6 +69,7 @@ type frontend struct {
 
 	// Of the cycle in hand; see startCycle.
 	known            bool // the session was idle when it began, so status is what the server's will be
+	unsynced         bool // extended-query messages were forwarded and no Sync: a transaction may be open that status does not show
 	clean            bool // nothing but pure reads was forwarded since the session was last seen idle and could be served
 	settingsInFlight bool // settings may change by something that is not answered yet
 	dropped          bool // the message in hand was answered here
@@ -85,8 +87,14 @@ type frontend struct {
 	upstreamUnnamed bool
 	portals         map[string]*portal
 	cycle           cycle
-	copyIn          bool // between CopyInResponse and CopyDone of an Execute
-	skipBytes       int  // of a message too long for the inbox that are still to be forwarded
+	cycles          uint64      // cycles and simple queries so far
+	doubtful        []*prepared // in statements, until the server's answers are there
+	ending          []*prepared // of these, what the statement in hand drops
+	cursors         bool        // SQL may have made cursors: they share their names with portals
+	inQuery         bool        // a simple query is in hand, with no cycle open before it
+	injected        bool        // ... and extended-query messages of pgrecall's own were sent before it
+	copyIn          bool        // between CopyInResponse and CopyDone of an Execute
+	skipBytes       int         // of a message too long for the inbox that are still to be forwarded
 }
 
 // scope is a policy's scope with what else a probe tells.
@@ -156,7 +164,11 @@ func (s *session) upstreamGone(err error) {
 		_ = s.client.Close() // the server has said what was wrong
 		return
 	}
-	if !s.backend.saidFatal && !s.backend.torn && !s.leaving.Load() {
+	switch {
+	case s.backend.saidFatal || s.backend.torn:
+	case s.violated.Load():
+		s.fatal(wire.Fields{Severity: wire.SeverityFatal, Code: codeProtocolViolation, Message: "pgrecall: invalid message length"})
+	case !s.leaving.Load():
 		f := wire.Fields{Severity: wire.SeverityFatal, Code: codeConnectionFailure, Message: "pgrecall: the upstream server closed the connection unexpectedly",
 			Hint: "Connect again; whether the last statement took effect is not known."}
 		s.fatal(f)
