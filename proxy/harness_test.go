@@ -45,6 +45,18 @@ func startOn(tb testing.TB, dsn string, change func(*proxy.Options), setup ...st
 	for _, statement := range setup {
 		mustExec(tb, direct, statement)
 	}
+	r.serve(config, change)
+	if r.HasAccount && r.CacheMode != "off" {
+		r.Watch(r.Database)
+		r.waitReady()
+	}
+	return r
+}
+
+// serve starts pgrecall in front of an upstream that may be down.
+func (r *running) serve(config *pgx.ConnConfig, change func(*proxy.Options)) {
+	tb := r.tb
+	tb.Helper()
 	l1, err := memory.New(memory.Options{LimitBytes: 64 << 20})
 	if err != nil {
 		tb.Fatal(err)
@@ -83,11 +95,6 @@ func startOn(tb testing.TB, dsn string, change func(*proxy.Options), setup ...st
 		}
 		l1.Close()
 	})
-	if options.HasAccount && options.CacheMode != "off" {
-		r.Watch(r.Database)
-		r.waitReady()
-	}
-	return r
 }
 
 // waitReady waits until the catalog is loaded.

@@ -33,7 +33,8 @@ var (
 // raw is a client that sends bytes as the test has them.
 type raw struct {
 	net.Conn
-	tb testing.TB
+	tb  testing.TB
+	key []byte // body of BackendKeyData
 }
 
 // raw opens a connection to pgrecall and sends nothing.
@@ -145,6 +146,9 @@ func (c *raw) until(typ byte) []received {
 		m, err := c.next()
 		if err != nil {
 			c.tb.Fatalf("waiting for %q after %s: %v", typ, types(all), err)
+		}
+		if m.typ == 'K' {
+			c.key = m.body
 		}
 		all = append(all, m)
 		if m.typ == typ {

@@ -173,7 +173,7 @@ func TestProtocolVersionsAreTheServersBusiness(t *testing.T) {
 				if types(got) != types(want) || !bytes.Equal(negotiated(got), negotiated(want)) {
 					t.Errorf("%q %q, straight at the server %q %q", types(got), negotiated(got), types(want), negotiated(want))
 				}
-				through.cancelSleep(r.Address, got)
+				through.cancelSleep(r.Address)
 			})
 		}
 	}
@@ -189,26 +189,25 @@ func negotiated(all []received) []byte {
 	return nil
 }
 
-// cancelSleep starts a statement that sleeps and cancels it with the key of the start-up's messages.
-func (c *raw) cancelSleep(address string, startup []received) {
+// cancelSleep starts a statement that sleeps and cancels it.
+func (c *raw) cancelSleep(address string) {
 	c.tb.Helper()
-	var key []byte
-	for _, m := range startup {
-		if m.typ == 'K' {
-			key = m.body
-		}
-	}
-	request := binary.BigEndian.AppendUint32(nil, uint32(8+len(key)))
-	request = append(append(request, 0x04, 0xd2, 0x16, 0x2e), key...)
 	c.send(frame('Q', "DO $$ BEGIN RAISE NOTICE 'asleep'; PERFORM pg_sleep(60); END $$"))
 	c.until('N') // sent at once, unlike results
-	other := dialRaw(c.tb, address)
-	other.send(request)
-	other.untilClosed()
+	c.cancel(address)
 	all := c.untilReady()
 	if e := failure(c.tb, all[:len(all)-1]); e.Code != "57014" {
 		c.tb.Errorf("%s %s", e.Code, e.Message)
 	}
+}
+
+// cancel sends a cancel request for the session and waits until it has been passed on.
+func (c *raw) cancel(address string) {
+	c.tb.Helper()
+	other := dialRaw(c.tb, address)
+	request := binary.BigEndian.AppendUint32(nil, uint32(8+len(c.key)))
+	other.send(append(append(request, 0x04, 0xd2, 0x16, 0x2e), c.key...))
+	other.untilClosed()
 }
 
 func TestUnixSockets(t *testing.T) {

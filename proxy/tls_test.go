@@ -230,5 +230,6 @@ func TestHitsAndCancelThroughTLS(t *testing.T) {
 	}
 	secure.Conn = tls.Client(secure.Conn, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // a test's own server
 	secure.startup(protocol30, r.Upstream)
-	secure.cancelSleep(r.Address, secure.untilReady())
+	secure.untilReady()
+	secure.cancelSleep(r.Address)
 }
