@@ -132,12 +132,12 @@ func (m *memory) idle(ctx context.Context, u *upstream, p *peer, clients int) er
 func (m *memory) entry(ctx context.Context, u *upstream, p *peer, entries int) error {
 	const atOnce = 4
 	conns := make([]*pgconn.PgConn, atOnce)
+	defer closeAll(ctx, conns)
 	for i := range conns {
 		conn, err := u.connect(ctx, p.at)
 		if err != nil {
 			return err
 		}
-		defer conn.Close(ctx)
 		conns[i] = conn
 		if _, err := conn.Prepare(ctx, "s", "SELECT abalance FROM pgbench_accounts WHERE aid = $1", nil); err != nil {
 			return err
@@ -179,6 +179,15 @@ func (m *memory) entry(ctx context.Context, u *upstream, p *peer, entries int) e
 	m.EntryBytes = number((after.resident - before.resident) / added)
 	m.EntryHeapBytes = number((after.heap - before.heap) / added)
 	return nil
+}
+
+// closeAll closes the connections that are open.
+func closeAll(ctx context.Context, conns []*pgconn.PgConn) {
+	for _, conn := range conns {
+		if conn != nil {
+			_ = conn.Close(ctx)
+		}
+	}
 }
 
 func readAccount(ctx context.Context, conn *pgconn.PgConn, aid int) error {

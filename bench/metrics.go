@@ -47,7 +47,7 @@ func parseMetrics(page io.Reader) ([]metricSample, error) {
 			continue
 		}
 		var s metricSample
-		rest := line
+		var rest string
 		if open := strings.IndexByte(line, '{'); open >= 0 {
 			end := strings.LastIndexByte(line, '}')
 			if end < open {

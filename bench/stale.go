@@ -80,11 +80,11 @@ func (s *stale) run(ctx context.Context, u *upstream, at address, duration time.
 		return err
 	}
 	var readers [staleReaders]*pgconn.PgConn
+	defer func() { closeAll(ctx, readers[:]) }()
 	for i := range readers {
 		if readers[i], err = u.connect(ctx, at); err != nil {
 			return err
 		}
-		defer readers[i].Close(ctx)
 	}
 
 	var reads, old atomic.Int64

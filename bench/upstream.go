@@ -31,7 +31,11 @@ func freeAddress() (address, error) {
 		return address{}, err
 	}
 	defer listener.Close()
-	return address{host: "127.0.0.1", port: listener.Addr().(*net.TCPAddr).Port}, nil
+	at, ok := listener.Addr().(*net.TCPAddr)
+	if !ok {
+		return address{}, fmt.Errorf("%v is no TCP address", listener.Addr())
+	}
+	return address{host: "127.0.0.1", port: at.Port}, nil
 }
 
 // upstream is the PostgreSQL behind all servers, with a database for this run.

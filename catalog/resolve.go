@@ -81,7 +81,8 @@ func (s *Snapshot) Memo(key any, compute func() any) any {
 // ViewStatement returns what analyze says of a view's definition, once per snapshot.
 func (s *Snapshot) ViewStatement(view *Relation, analyze func(text string) *parser.Statement) *parser.Statement {
 	type key uint32
-	return s.Memo(key(view.OID), func() any { return analyze(view.ViewDefinition) }).(*parser.Statement)
+	statement, _ := s.Memo(key(view.OID), func() any { return analyze(view.ViewDefinition) }).(*parser.Statement)
+	return statement
 }
 
 // memo is a Snapshot's store for what others derive from it alone.

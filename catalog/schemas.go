@@ -10,7 +10,7 @@ type schemasKey struct{}
 // Schemas returns the names of all schemas that hold something, sorted: where a session's search_path is not known, a name may mean
 // what it names in any of them. The caller must not change the result.
 func (s *Snapshot) Schemas() []string {
-	return s.Memo(schemasKey{}, func() any {
+	schemas, _ := s.Memo(schemasKey{}, func() any {
 		all := map[string]bool{systemSchema: true}
 		for n := range s.relations {
 			all[n.schema] = true
@@ -30,4 +30,5 @@ func (s *Snapshot) Schemas() []string {
 		}
 		return slices.Sorted(maps.Keys(all))
 	}).([]string)
+	return schemas
 }

@@ -139,7 +139,7 @@ func (c *closure) runs(command *parser.Command, schemas []string, temporary bool
 		c.reads(name, schemas, temporary)
 	}
 	for _, w := range command.Writes {
-		c.writes(w, schemas, temporary)
+		c.writes(w, schemas)
 	}
 }
 

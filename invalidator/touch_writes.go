@@ -37,7 +37,7 @@ func changeOf(w parser.Write) change {
 }
 
 // writes follows a write that the text names.
-func (c *closure) writes(w parser.Write, schemas []string, temporary bool) {
+func (c *closure) writes(w parser.Write, schemas []string) {
 	if temporarySchema(w.Schema) {
 		return
 	}

@@ -1,8 +1,6 @@
 package proxy
 
 import (
-	"time"
-
 	"github.com/pgrecall/pgrecall/cache"
 	"github.com/pgrecall/pgrecall/cachepolicy"
 	"github.com/pgrecall/pgrecall/catalog"
@@ -156,16 +154,6 @@ func mayEndBlock(statement *parser.Statement) bool {
 		}
 	}
 	return false
-}
-
-// lifetime is how long an answer of the plan lives.
-func (p *plan) lifetime(d parser.Directive) time.Duration {
-	if d.TTL != "" {
-		if ttl, err := time.ParseDuration(d.TTL); err == nil {
-			return ttl
-		}
-	}
-	return p.decision.TTL
 }
 
 // mayDefine tells whether a statement may change definitions, while the catalog is being loaded and nothing is served. Without an answer by

@@ -76,6 +76,11 @@ func (s *session) backendMessage(typ byte, message []byte) (swallow bool, replac
 		swallow = s.readyForQuery(message)
 	case wire.CommandComplete:
 		e.fill.complete(message)
+		if len(e.ending) > 0 && message != nil && dropsStatements(message[wire.HeaderSize:]) {
+			for _, p := range e.ending {
+				p.gone.Store(true)
+			}
+		}
 		switch e.kind {
 		case expectExecute:
 			s.popExecute()
@@ -157,6 +162,13 @@ func (s *session) popKind(typ byte, kind expectKind) (swallow bool) {
 		return false
 	}
 	swallow = e.swallow
+	if e.prepared != nil {
+		if kind == expectParse {
+			e.prepared.parsed.Store(true)
+		} else {
+			e.prepared.gone.Store(true)
+		}
+	}
 	s.answered(s.queue.pop())
 	return swallow
 }
@@ -181,9 +193,12 @@ func (s *session) errorResponse() (swallow bool) {
 	if e.kind == expectQuery || e.kind == expectFunctionCall {
 		return false
 	}
-	swallow = e.swallow && e.probe != nil // an injected Parse or Bind that fails is the client's error, too
-	for e := s.queue.front(); e != nil && !e.kind.endsCycle(); e = s.queue.front() {
+	swallow = e.swallow && (e.probe != nil || e.quiet) // else an injected Parse or Bind that fails is the client's error, too
+	for first := true; e != nil && !e.kind.endsCycle(); e, first = s.queue.front(), false {
 		dropped := s.queue.pop()
+		if !first && dropped.kind == expectParse && !dropped.swallow && dropped.prepared != nil {
+			dropped.prepared.skipped.Store(true)
+		}
 		dropped.abandon()
 		s.answered(dropped)
 	}
@@ -284,7 +299,7 @@ func (s *session) parameterStatus(message []byte) {
 
 func (s *session) registerCancelKey(body []byte) {
 	scan := wire.Scan(body)
-	s.backendPID = uint32(scan.Int32()) //nolint:gosec // a process id
+	s.backendPID = uint32(scan.Int32())
 	s.srv.mu.Lock()
 	defer s.srv.mu.Unlock()
 	s.cancelKey = string(body)

@@ -219,7 +219,7 @@ func (srv *Server) database(name string) *database {
 		},
 		OnSettings: func() { srv.settingsEpoch.Add(1) },
 	})
-	srv.work.Go(func() { d.watcher.Run(srv.ctx) })
+	srv.work.Go(func() { _ = d.watcher.Run(srv.ctx) }) // it ends with ctx alone
 	return d
 }
 

@@ -100,9 +100,8 @@ var sslRequest = []byte{0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f}
 // forwardCancel passes a CancelRequest on to the upstream and wakes the session that it is for, where that waits for
 // another one's result.
 func (srv *Server) forwardCancel(packet *wire.Startup) {
-	key := string(packet.Raw[8:])
 	srv.mu.Lock()
-	s := srv.cancelKeys[key]
+	s := srv.cancelKeys[string(packet.Raw[8:])]
 	srv.mu.Unlock()
 	if s != nil {
 		s.cancelWait()

@@ -61,7 +61,7 @@ func Begin(dst []byte, typ byte) (b []byte, at int) {
 
 // End fills in the length of the message that Begin began.
 func End(dst []byte, at int) []byte {
-	binary.BigEndian.PutUint32(dst[at:], uint32(len(dst)-at)) //nolint:gosec // our own messages are small
+	binary.BigEndian.PutUint32(dst[at:], uint32(len(dst)-at))
 	return dst
 }
 

@@ -15,7 +15,7 @@ func (p *process) profile() (stop func(), err error) {
 	if name == "" {
 		return func() {}, nil
 	}
-	file, err := os.Create(name) //nolint:gosec // the operator names the file
+	file, err := os.Create(name)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", profileVariable, err)
 	}
