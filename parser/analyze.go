@@ -102,9 +102,14 @@ var ErrUtility = errors.New("parser: a utility command has no normalized form")
 // Estimates for Statement.Size, in bytes: structures with their slice and map slots.
 const (
 	statementSize = 128
-	commandSize   = 480
+	commandSize   = 560
 	nameSize      = 64
+	predicateSize = 128
 )
+
+func entrySize(r Relation, alias, column string) int {
+	return len(r.Catalog) + len(r.Schema) + len(r.Name) + len(alias) + len(column)
+}
 
 // measure fills Size in.
 func (s *Statement) measure() *Statement {
@@ -132,6 +137,17 @@ func (s *Statement) measure() *Statement {
 		}
 		for _, name := range c.Attributes {
 			size += nameSize + len(name)
+		}
+		for i := range c.Predicates {
+			p := &c.Predicates[i]
+			size += predicateSize + entrySize(p.Relation, p.Alias, p.Column)
+			for _, v := range p.Values {
+				size += nameSize + len(v.Text) + len(v.Type)
+			}
+		}
+		for _, e := range c.Equalities {
+			size += 2*predicateSize + entrySize(e.Left.Relation, e.Left.Alias, e.Left.Column) +
+				entrySize(e.Right.Relation, e.Right.Alias, e.Right.Column)
 		}
 	}
 	s.Size = size

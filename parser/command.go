@@ -94,6 +94,7 @@ func (a *analysis) selectCommand(s *pg.SelectStmt) {
 	c := a.command
 	c.Kind, c.Tag = KindSelect, "SELECT"
 	a.query(s)
+	a.restrictSelect(s)
 	if into := intoOf(s); into != nil {
 		c.Tag = "SELECT INTO"
 		a.creates(into.GetRel())
@@ -129,6 +130,7 @@ func temporary(r *pg.RangeVar) bool {
 func (a *analysis) writeCommand(tag string, n any) {
 	a.command.Kind, a.command.Tag = KindWrite, tag
 	a.modify(n)
+	a.restrictWrite(n)
 }
 
 // wrap turns the facts of a command into those of a command that runs it and hands its rows over in another

@@ -19,6 +19,9 @@ func (a *analysis) walk(n *pg.Node) {
 	switch n := n.GetNode().(type) {
 	case nil:
 	case *pg.Node_AConst:
+		if !n.AConst.GetIsnull() {
+			a.command.Constants++
+		}
 		if s, ok := n.AConst.GetVal().(*pg.A_Const_Sval); ok && timeWord(s.Sval.GetSval()) {
 			a.command.TimeLiteral = true
 		}

@@ -1,6 +1,10 @@
 package parser
 
-import pg "github.com/pganalyze/pg_query_go/v6"
+import (
+	"slices"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+)
 
 // analysis collects the facts of one command while its tree is walked.
 type analysis struct {
@@ -13,6 +17,9 @@ type analysis struct {
 	operators  set[Operator]
 	casts      set[Cast]
 	attributes set[string]
+
+	repeated []string // relations that are named more than once, schemas aside
+	crowded  bool     // too many relations to tell
 }
 
 // scope is a list of the CTE names in sight, innermost first.
@@ -63,6 +70,7 @@ func (a *analysis) read(r *pg.RangeVar) {
 	if r == nil || r.GetSchemaname() == "" && r.GetCatalogname() == "" && a.scope.holds(r.GetRelname()) {
 		return
 	}
+	a.named(r.GetRelname())
 	a.command.Reads = add(a.command.Reads, &a.reads, relationOf(r))
 }
 
@@ -71,7 +79,22 @@ func (a *analysis) write(r *pg.RangeVar, op WriteOp, cascade bool) {
 		a.unsupported("write without a relation")
 		return
 	}
+	a.named(r.GetRelname())
 	a.command.Writes = add(a.command.Writes, &a.writes, Write{relationOf(r), op, cascade})
+}
+
+// named notes a relation's name before it becomes a read or a write.
+func (a *analysis) named(name string) {
+	if len(a.command.Reads)+len(a.command.Writes) >= maxEntries {
+		a.crowded = true
+		return
+	}
+	if slices.ContainsFunc(a.command.Reads, func(r Relation) bool { return r.Name == name }) ||
+		slices.ContainsFunc(a.command.Writes, func(w Write) bool { return w.Name == name }) {
+		if !slices.Contains(a.repeated, name) {
+			a.repeated = append(a.repeated, name)
+		}
+	}
 }
 
 func relationOf(r *pg.RangeVar) Relation {

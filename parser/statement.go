@@ -108,6 +108,55 @@ type Cast struct {
 	Function     string // name of the function, lower case
 }
 
+// ValueKind says what stands for a value in the text.
+type ValueKind uint8
+
+// Kinds of values. NULL and numbers that are no integers make no Value.
+const (
+	ValueParam   ValueKind = iota + 1 // $n
+	ValueInteger                      // a numeric constant that is an integer of 64 bits
+	ValueText                         // a string constant, or an element of an array that is written as one
+	ValueBoolean                      // true, false
+)
+
+// Value is a constant or a parameter, as the text has it. Which value of the column's type it is, that type
+// decides: '01' is 1 to an int4 column. A parameter may be bound to NULL or have another type than Type.
+type Value struct {
+	Kind  ValueKind
+	Param int    // ValueParam: n
+	Text  string // the constant: digits with a sign, the string's content, "true" or "false"
+	Type  string // type of the only cast around it, of an array's cast that of its elements, as Cast.Type; "" without one
+	Array bool   // ValueParam: an array whose elements are the values, any number of them
+}
+
+// Predicate says that of one entry in FROM, or of the relation that UPDATE or DELETE changes, only rows count
+// whose column equals one of the values: column = value, column IN (...), column = ANY (array), ANDed at the
+// top level of the command's own WHERE or, for SELECT, of the ON of its inner joins. It holds if the column is one
+// of a table, and = the usual equality of its type: a name may be a function of the row (see
+// Command.Attributes), a relation a view.
+//
+// Nothing else in the command names the relation, so all that the command reads or changes of it, as far as
+// its text says, are these rows; what views, policies, triggers, foreign keys and functions do is not in the
+// text. A column that an UPDATE assigns has no predicate, so that one holds of its rows before and after; which
+// other columns it changes is not told.
+type Predicate struct {
+	Relation Relation
+	Alias    string // of the entry, "" without one
+	Column   string
+	Values   []Value // 1 to 16
+}
+
+// EntryColumn is a column of an entry in FROM.
+type EntryColumn struct {
+	Relation Relation
+	Alias    string // of the entry, "" without one
+	Column   string
+}
+
+// Equality says that only pairs of rows count whose columns are equal; conditions as for Predicate. JOIN USING
+// and NATURAL JOIN make none.
+type Equality struct{ Left, Right EntryColumn }
+
 // Command is what one SQL command means to a cache: facts, no judgement.
 type Command struct {
 	Kind Kind
@@ -158,6 +207,14 @@ type Command struct {
 
 	// MaxParam is the highest $n.
 	MaxParam int
+	// Constants is the number of literal constants in the expressions of the command, NULL aside.
+	Constants int
+
+	// Predicates and Equalities are restrictions of SELECT, UPDATE and DELETE (Equalities: SELECT only), 16 of
+	// each at most. All of them hold; any one may be ignored, and what is doubtful is left out: a relation
+	// without a Predicate counts with all its rows.
+	Predicates []Predicate
+	Equalities []Equality
 }
 
 // Directive is what a comment /* pgrecall: ... */ rules for one statement.
