@@ -28,11 +28,13 @@ func (k expectKind) endsCycle() bool {
 type expectation struct {
 	kind     expectKind
 	swallow  bool // injected by pgrecall: the client must not see the answer
+	quiet    bool // ... nor an error
 	describe byte // expectDescribe: 'S' or 'P'
 	outcome  outcome
 	fill     *fill
 	portal   *portal
-	prepared *prepared
+	prepared *prepared   // expectParse, expectClose
+	ending   []*prepared // statements that are dropped if it succeeds
 	probe    *probe
 	fence    *invalidator.Fence // released with ReadyForQuery
 	copyGate chan byte          // expectExecute of COPY FROM STDIN: tells the frontend side what came

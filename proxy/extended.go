@@ -53,6 +53,9 @@ type heldMessage struct {
 // handleExtended handles a message of the extended query protocol at offset at of the inbox.
 func (s *session) handleExtended(typ byte, at, size int) {
 	f := &s.frontend
+	if f.copyIn && (typ == wire.Sync || typ == wire.Flush) && s.copyEnded() {
+		f.copyIn = false
+	}
 	if f.copyIn {
 		if typ == wire.Sync || typ == wire.Flush {
 			// The server ignores these during COPY (section "COPY Operations"), unless it has found an error just now; it
@@ -79,6 +82,14 @@ func (s *session) handleExtended(typ byte, at, size int) {
 		f.at = at
 	}
 	s.forwardExtended(typ, f.in.buf[at:at+size])
+}
+
+// copyEnded tells whether the server has ended a COPY FROM STDIN with an error before the client did.
+func (s *session) copyEnded() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.queue.front()
+	return e == nil || e.kind != expectExecute
 }
 
 // endHeld answers the held cycle, whose last message is the one in hand, or forwards it after all.
@@ -213,6 +224,13 @@ func (s *session) planOf(p *prepared) *plan {
 	if p == nil || p.statement == nil || p.failed.Load() {
 		return s.unknownPlan()
 	}
+	if p.before != nil {
+		if p.parsed.Load() {
+			p.before = nil
+		} else if p.cycle != s.frontend.cycles {
+			return s.unknownPlan() // the name may stand for another statement still: the server may have skipped this one
+		}
+	}
 	if p.cached.valid(s.srv, s.frontend.database, s.frontend.scope) {
 		return p.cached
 	}
@@ -260,7 +278,7 @@ func (s *session) holdBind(h *heldMessage, scan *wire.Scanner) bool {
 		return false
 	}
 	p := f.find(statementName)
-	if p == nil || p.failed.Load() || len(portalName) != 0 && f.findPortal(portalName) != nil {
+	if p == nil || p.failed.Load() || len(portalName) != 0 && (f.cursors || f.findPortal(portalName) != nil) {
 		return false
 	}
 	if s.learnFor(p); !s.servable() {

@@ -68,7 +68,7 @@ func talk(t *testing.T, address, dsn string, parameters []string, input []byte) 
 		_ = c.Conn.(*net.TCPConn).CloseWrite()
 	}()
 	defer func() { <-sent }()
-	_ = c.SetDeadline(time.Now().Add(15 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(7 * time.Second))
 	for {
 		m, err := c.next()
 		var timeout net.Error
@@ -76,7 +76,7 @@ func talk(t *testing.T, address, dsn string, parameters []string, input []byte) 
 		case errors.Is(err, io.EOF):
 			return all, true
 		case errors.As(err, &timeout) && timeout.Timeout():
-			t.Fatalf("no end after %q", types(all))
+			t.Fatalf("%s: no end after %q", address, types(all))
 		case err != nil:
 			return all, false
 		}

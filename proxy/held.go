@@ -29,6 +29,7 @@ func (s *session) answerHeld() {
 		case wire.Parse:
 			out = append(out, wire.ParseCompleteMessage...)
 			s.notePrepared(h.prepared)
+			h.prepared.parsed.Store(true)
 		case wire.Bind:
 			out = append(out, wire.BindCompleteMessage...)
 			if last == wire.Flush || status != wire.StatusIdle { // it outlives the cycle

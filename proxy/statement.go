@@ -23,6 +23,14 @@ type prepared struct {
 	failed  atomic.Bool // the server refused it, or skipped it after an error
 	lost    atomic.Bool // pgrecall sent it, and the server skipped it: it has to be sent again
 	cached  *plan
+
+	// before is what the name stood for until this statement, which the server may yet refuse or skip; cycle is that of the Parse message.
+	before  *prepared
+	cycle   uint64
+	parsed  atomic.Bool // ParseComplete has come
+	skipped atomic.Bool // the server did not look at the Parse message: the name stands for what it did
+	gone    atomic.Bool // of one in doubt: the server has dropped the name
+	certain bool        // of one in doubt: what is not gone is as it was
 }
 
 // portal is a portal of the session.
@@ -66,6 +74,12 @@ func (f *frontend) forgetUnnamed(forwarded bool) {
 // notePrepared remembers a prepared statement.
 func (s *session) notePrepared(p *prepared) {
 	f := &s.frontend
+	if old := f.named([]byte(p.name)); old != p {
+		if old != nil && old.parsed.Load() {
+			old.before = nil
+		}
+		p.before, p.cycle = old, f.cycles
+	}
 	if p.name == "" {
 		f.unnamed = p
 		f.upstreamUnnamed = f.upstreamUnnamed || p.sent
@@ -83,7 +97,8 @@ func (s *session) prepare(p *prepared) {
 		return
 	}
 	s.flushBefore()
-	s.push(expectation{kind: expectParse, swallow: true, prepared: p, outcome: outcomeProbe})
+	s.frontend.injected = true
+	s.push(expectation{kind: expectParse, swallow: true, quiet: s.frontend.inQuery, prepared: p, outcome: outcomeProbe})
 	_ = s.sendUpstream(p.message)
 	p.sent = true
 	if p.name == "" {
@@ -106,21 +121,29 @@ func (s *session) prepareAll() {
 // foreseeStatements follows what SQL does to prepared statements: they share their names with those of the protocol.
 func (s *session) foreseeStatements(statement *parser.Statement) {
 	f := &s.frontend
+	single := len(statement.Commands) == 1
+	f.cursors = f.cursors || statement.Err != nil
 	for i := range statement.Commands {
 		c := &statement.Commands[i]
 		switch c.Kind {
-		case parser.KindDeallocate:
+		case parser.KindDeallocate, parser.KindDiscard:
 			s.prepareAll()
-			if c.StatementName == "" {
-				clear(f.statements)
-			} else {
-				delete(f.statements, c.StatementName)
+			if c.StatementName != "" {
+				f.endStatement(c.StatementName, single)
+				continue
+			}
+			for name := range f.statements {
+				f.endStatement(name, single)
 			}
 		case parser.KindPrepare:
-			delete(f.statements, c.StatementName)
-		case parser.KindDiscard:
-			s.prepareAll()
-			clear(f.statements)
+			old := f.statements[c.StatementName]
+			if s.prepare(old); old == nil || old.failed.Load() {
+				s.notePrepared(&prepared{name: c.StatementName, sent: true})
+			}
+		case parser.KindUnknown, parser.KindExecute:
+			f.cursors = true
+		case parser.KindNeutral:
+			f.cursors = f.cursors || c.Inner != parser.KindUnknown
 		default:
 		}
 	}
@@ -134,7 +157,8 @@ func (s *session) bindUpstream(p *portal) {
 	s.flushBefore()
 	s.prepare(p.prepared)
 	s.stampPortal(p)
-	s.push(expectation{kind: expectBind, swallow: true, outcome: outcomeProbe})
+	s.frontend.injected = true
+	s.push(expectation{kind: expectBind, swallow: true, quiet: s.frontend.inQuery, outcome: outcomeProbe})
 	_ = s.sendUpstream(p.message)
 	if p.executed {
 		scan := wire.Scan(p.message[wire.HeaderSize:])

@@ -125,6 +125,33 @@ var findings = map[string][]step{
 		say("w", 1, &pg.Sync{}),
 		say("w", 1, query(readA)),
 	},
+	"statement answered here whose table is gone, before SET": {
+		say("r", 1, &pg.Parse{Name: "s", Query: readA}, &pg.Bind{PreparedStatement: "s"}, &pg.Execute{}, &pg.Sync{}),
+		say("w", 1, query("DROP TABLE a")),
+		say("r", 1, query("SET DateStyle = german")),
+		say("r", 1, query("SHOW DateStyle")),
+	},
+	"statement answered here in a block that failed, before SET": {
+		say("r", 1, query("BEGIN")),
+		say("r", 1, &pg.Parse{Name: "s", Query: readA}, &pg.Bind{PreparedStatement: "s"}, &pg.Execute{}, &pg.Sync{}),
+		say("r", 1, query("SELECT 1/0")),
+		say("r", 1, query("SET DateStyle = german")),
+		say("r", 1, query("ROLLBACK")),
+		say("r", 1, &pg.Bind{PreparedStatement: "s"}, &pg.Execute{}, &pg.Sync{}),
+	},
+	"portal answered here executed after others in its cycle": {
+		say("r", 1, &pg.Parse{Name: "s", Query: readA}, &pg.Bind{PreparedStatement: "s", ResultFormatCodes: []int16{1}}, &pg.Execute{}, &pg.Sync{}),
+		say("w", 1, sync(extended(readA)...)...),
+		say("r", 1, query("BEGIN")),
+		say("r", 1, &pg.Bind{PreparedStatement: "s", DestinationPortal: "p"}, &pg.Sync{}),
+		say("r", 1, &pg.Parse{Name: "u", Query: "SELECT 3"}, &pg.Execute{Portal: "p"}, &pg.Sync{}),
+		say("r", 1, query("COMMIT")),
+	},
+	"write that a skipped Parse hides": {
+		say("w", 1, &pg.Parse{Query: "UPDATE a SET v = 7"}, &pg.Sync{}),
+		say("w", 2, &pg.Bind{PreparedStatement: "none"}, &pg.Parse{Query: readB}, &pg.Sync{}, &pg.Bind{}, &pg.Execute{}, &pg.Sync{}),
+		say("r", 1, query(readA)),
+	},
 	"COPY and Sync in the simple protocol": {
 		say("w", 1, query("COPY a FROM STDIN"), &pg.CopyData{Data: []byte("8\t8\n")}, &pg.CopyDone{}),
 		say("r", 1, query(readA)),
