@@ -68,7 +68,7 @@ func talk(t *testing.T, address, dsn string, parameters []string, input []byte) 
 		_ = c.Conn.(*net.TCPConn).CloseWrite()
 	}()
 	defer func() { <-sent }()
-	_ = c.SetDeadline(time.Now().Add(7 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(15 * time.Second))
 	for {
 		m, err := c.next()
 		var timeout net.Error
