@@ -32,7 +32,7 @@ type restriction struct {
 // restrictSelect fills in what a SELECT at the top level says of its entries. It comes after the walk, which
 // knows what is named more than once.
 func (a *analysis) restrictSelect(s *pg.SelectStmt) {
-	if a.crowded || len(s.GetFromClause()) == 0 || s.GetOp() != pg.SetOperation_SETOP_NONE {
+	if a.crowded || len(s.GetFromClause()) == 0 { // a set operation has no FROM of its own
 		return
 	}
 	var room [8]entry
@@ -115,7 +115,7 @@ func (r *restriction) table(t *pg.RangeVar, nullable, hidden bool) {
 // on collects the conditions of joins that no outer join encloses.
 func (r *restriction) on(n *pg.Node) {
 	j := n.GetJoinExpr()
-	if j.GetJointype() != pg.JoinType_JOIN_INNER || j.GetAlias() != nil || j.GetJoinUsingAlias() != nil {
+	if j.GetJointype() != pg.JoinType_JOIN_INNER {
 		return
 	}
 	r.on(j.GetLarg())
@@ -180,7 +180,7 @@ func (r *restriction) predicate(n *pg.Node, values []Value) {
 }
 
 func (r *restriction) equal(left, right *pg.Node) {
-	if r.target || len(r.command.Equalities) >= maxPredicates {
+	if len(r.command.Equalities) >= maxPredicates {
 		return
 	}
 	a, known := r.columnOf(left)
@@ -204,9 +204,6 @@ func (r *restriction) columnOf(n *pg.Node) (EntryColumn, bool) {
 		table, column = nameOf(fields[0]), nameOf(fields[1])
 	case 1:
 		column = nameOf(fields[0])
-		if len(r.entries) != 1 {
-			return EntryColumn{}, false
-		}
 	}
 	switch column {
 	case "", "ctid", "xmin", "xmax", "cmin", "cmax", "tableoid":
@@ -228,7 +225,7 @@ func (r *restriction) columnOf(n *pg.Node) (EntryColumn, bool) {
 	switch {
 	case e.relation == nil || e.nullable || slices.Contains(r.repeated, e.relation.GetRelname()):
 		return EntryColumn{}, false
-	case len(fields) == 3 && (schema == "" || schema != e.relation.GetSchemaname() || e.relation.GetAlias() != nil):
+	case len(fields) == 3 && (schema != e.relation.GetSchemaname() || e.relation.GetAlias() != nil):
 		return EntryColumn{}, false
 	}
 	return EntryColumn{relationOf(e.relation), e.relation.GetAlias().GetAliasname(), column}, true

@@ -57,6 +57,7 @@ func TestRestrictions(t *testing.T) {
 		{"SELECT * FROM t WHERE a = 1.0", ""},
 		{"SELECT * FROM t WHERE a = 1e3", ""},
 		{"SELECT * FROM t WHERE a = B'1'", ""},
+		{"SELECT * FROM t WHERE a = $0", ""},
 		{"SELECT * FROM t WHERE a = NULL", ""},
 		{"SELECT * FROM t WHERE a IN (1, $1, 'x')", "t.a=1,$1,'x'"},
 		{"SELECT * FROM t WHERE a IN (1)", "t.a=1"},
@@ -142,6 +143,7 @@ func TestRestrictions(t *testing.T) {
 		{"SELECT * FROM c.s.t WHERE c.s.t.b = 2", ""},
 		{"SELECT * FROM s.t x WHERE s.t.b = 2", ""},
 		{"SELECT * FROM ONLY t AS \"X\" WHERE \"X\".A = 1", "t/X.a=1"},
+		{"SELECT * FROM s.t t WHERE s.t.a = 1", ""},
 		{"SELECT * FROM t x WHERE t.a = 1", ""},
 		{"SELECT * FROM t AS x (a, b) WHERE a = 1", ""},
 		{"SELECT * FROM t WHERE t.* = $1", ""},
@@ -183,6 +185,7 @@ func TestRestrictions(t *testing.T) {
 		{"SELECT * FROM (t JOIN u ON t.a = 1) JOIN v ON v.b = u.c", "t.a=1 v.b~u.c"},
 		{"SELECT * FROM t LEFT JOIN u ON t.a = 1 AND u.b = 2", ""},
 		{"SELECT * FROM t LEFT JOIN u ON true WHERE t.a = 1 AND u.b = 2 AND t.c = u.d", "t.a=1"},
+		{"SELECT * FROM (t LEFT JOIN v ON true) RIGHT JOIN u ON true WHERE t.a = 1 AND v.a = 1", ""},
 		{"SELECT * FROM t RIGHT JOIN u ON true WHERE t.a = 1 AND u.b = 2", "u.b=2"},
 		{"SELECT * FROM t FULL JOIN u ON true WHERE t.a = 1 AND u.b = 2", ""},
 		{"SELECT * FROM (t JOIN u ON t.a = 1) LEFT JOIN v ON true WHERE u.b = 2", "u.b=2"},
@@ -241,6 +244,13 @@ func TestRestrictionsAreBounded(t *testing.T) {
 		}
 		if c := Analyze("SELECT * FROM t" + from.String() + " WHERE t.a = 1").Single(); len(c.Predicates) != want {
 			t.Errorf("%d relations: %d predicates", entries, len(c.Predicates))
+		}
+		inside := strings.Replace(from.String(), ",", "", 1)
+		for _, command := range []string{"SELECT * FROM t", "DELETE FROM t"} {
+			c := Analyze(command + " WHERE t.a = 1 AND EXISTS (SELECT FROM" + inside + ")").Single()
+			if len(c.Predicates) != want {
+				t.Errorf("%s with %d relations: %d predicates", command, entries, len(c.Predicates))
+			}
 		}
 		functions := strings.Repeat(", f()", entries-1)
 		if c := Analyze("SELECT * FROM t" + functions + " WHERE t.a = 1").Single(); len(c.Predicates) != want {

@@ -28,9 +28,6 @@ func literalOf(n *pg.Node, typeName string) (Value, bool) {
 		v.Kind, v.Param = ValueParam, int(n.ParamRef.GetNumber())
 		return v, v.Param > 0
 	case *pg.Node_AConst:
-		if n.AConst.GetIsnull() {
-			return Value{}, false
-		}
 		switch c := n.AConst.GetVal().(type) {
 		case *pg.A_Const_Ival:
 			v.Kind, v.Text = ValueInteger, strconv.Itoa(int(c.Ival.GetIval()))
@@ -46,7 +43,7 @@ func literalOf(n *pg.Node, typeName string) (Value, bool) {
 		case *pg.A_Const_Sval:
 			v.Kind, v.Text = ValueText, c.Sval.GetSval()
 			return v, true
-		default:
+		default: // NULL, bit strings
 			return Value{}, false
 		}
 		switch typeName {
