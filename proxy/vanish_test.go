@@ -75,7 +75,8 @@ func TestClientsThatVanish(t *testing.T) {
 	}
 }
 
-// TestVanishedClientsWaitForALock has a client vanish whose write waits for a lock: it takes effect long after.
+// TestVanishedClientsWriteWaitsForALock has a client vanish whose write waits for a lock. A notice that can't be delivered ends the session;
+// the write takes effect long after.
 func TestVanishedClientsWriteWaitsForALock(t *testing.T) {
 	r := start(t, `CREATE TABLE item AS SELECT 1 AS id`)
 	const read = `SELECT id::text FROM item`
@@ -88,10 +89,12 @@ func TestVanishedClientsWriteWaitsForALock(t *testing.T) {
 		t.Fatal(err)
 	}
 	gone := r.session()
-	gone.send(frame('Q', "UPDATE item SET id = 2"))
-	waiting := `SELECT count(*)::text FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'UPDATE%'`
-	eventually(t, "the write waits", func() bool { return value(t, reader, waiting) == "1" })
+	gone.send(frame('Q', "DO $$ BEGIN RAISE NOTICE 'on'; PERFORM pg_sleep(0.2); RAISE NOTICE 'still on'; UPDATE item SET id = 2; END $$"))
+	gone.until('N')
 	gone.vanish()
+	waiting := `SELECT count(*)::text FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'DO %'`
+	eventually(t, "the write waits", func() bool { return value(t, reader, waiting) == "1" })
+	eventually(t, "the session has ended", func() bool { return r.Status().Upstreams == 1 })
 	for range 20 {
 		if got := value(t, reader, read); got != "1" {
 			t.Fatalf("got %s", got)
