@@ -11,11 +11,10 @@ import (
 // Source is where entries come from: what a flush by table or fingerprint, statistics and explanations need, and the lifetime
 // that the policy gives them. One value is shared by many entries. All fields are set before the first entry refers to it.
 type Source struct {
-	Database    string
-	Fingerprint uint64
-	Relations   []uint32 // OIDs, sorted
-	Label       string   // names of the relations, for logs and statistics
-	Statement   *parser.Statement
+	Database  string
+	Relations []uint32          // OIDs, sorted
+	Label     string            // names of the relations, for logs and statistics
+	Statement *parser.Statement // its fingerprint is the entries'
 
 	rule atomic.Pointer[sourceRule]
 }

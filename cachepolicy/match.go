@@ -53,7 +53,7 @@ func (r *Rule) matches(s *subject) bool {
 	switch {
 	case m.Database != "" && !glob(m.Database, s.scope.Database),
 		m.User != "" && !glob(m.User, s.scope.CurrentUser),
-		m.Fingerprint != "" && m.fingerprint != s.stmt.Fingerprint,
+		m.Fingerprint != "" && m.fingerprint != s.stmt.Fingerprint(),
 		(len(m.Tables) > 0 || m.Schema != "") && !r.matchesRelations(s):
 		return false
 	}

@@ -32,9 +32,6 @@ func Analyze(text string) *Statement {
 		s.Err = &SyntaxError{err}
 		return s.measure()
 	}
-	if s.Fingerprint, err = pg.FingerprintToUInt64(s.Canonical); err != nil {
-		s.Fingerprint = 0
-	}
 	s.Commands = make([]Command, len(tree.GetStmts()))
 	for i, raw := range tree.GetStmts() {
 		a := analysis{command: &s.Commands[i]}

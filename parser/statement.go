@@ -1,5 +1,11 @@
 package parser
 
+import (
+	"sync"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+)
+
 // Kind says what one SQL command is to a cache.
 type Kind uint8
 
@@ -229,12 +235,29 @@ type Statement struct {
 	Canonical string
 	// Commands in the order of the text. Nil with Err set: nothing is known.
 	Commands []Command
-	// Fingerprint is pg_query's, for grouping and rules only, never a key. 0 when unknown.
-	Fingerprint uint64
 	// Err tells why the text was not understood.
 	Err error
 	// Size is an estimate of the bytes that this value holds.
 	Size int
+
+	fingerprint struct {
+		once  sync.Once
+		value uint64
+	}
+}
+
+// Fingerprint returns pg_query's fingerprint of the text, for grouping and rules only, never a key; 0 when it is not known. The first call
+// parses the text once more.
+func (s *Statement) Fingerprint() uint64 {
+	if s.Err != nil {
+		return 0
+	}
+	s.fingerprint.once.Do(func() {
+		if value, err := pg.FingerprintToUInt64(s.Canonical); err == nil {
+			s.fingerprint.value = value
+		}
+	})
+	return s.fingerprint.value
 }
 
 // Single returns the only command of the text, nil when there are none or several.

@@ -112,7 +112,7 @@ func (srv *Server) newPlan(statement *parser.Statement, sc *scope, d *database) 
 
 // newSource describes where entries of the plan come from.
 func (srv *Server) newSource(p *plan) *cache.Source {
-	source := &cache.Source{Database: p.database.name, Fingerprint: p.statement.Fingerprint, Relations: p.decision.Relations, Statement: p.statement}
+	source := &cache.Source{Database: p.database.name, Relations: p.decision.Relations, Statement: p.statement}
 	for i, oid := range p.decision.Relations {
 		r := p.snapshot.ByOID(oid)
 		if r == nil {

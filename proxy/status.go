@@ -97,7 +97,7 @@ func (srv *Server) Watch(database string) { srv.database(database) }
 // a fingerprint. Empty values and zero match everything.
 func (srv *Server) Flush(database, table string, fingerprint uint64) int {
 	n := srv.L1.DeleteFunc(func(e *cache.Entry) bool {
-		if database != "" && e.Source.Database != database || fingerprint != 0 && e.Source.Fingerprint != fingerprint {
+		if database != "" && e.Source.Database != database || fingerprint != 0 && e.Source.Statement.Fingerprint() != fingerprint {
 			return false
 		}
 		return table == "" || e.Source.Names(table)

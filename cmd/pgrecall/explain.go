@@ -95,8 +95,8 @@ func explainStatement(text string, c *config.Config, v *view) explanation {
 		Schemas:  v.scope.Schemas,
 		Notes:    v.notes,
 	}
-	if statement.Fingerprint != 0 {
-		e.Fingerprint = fmt.Sprintf("%016x", statement.Fingerprint)
+	if fingerprint := statement.Fingerprint(); fingerprint != 0 {
+		e.Fingerprint = fmt.Sprintf("%016x", fingerprint)
 	}
 	d := cachepolicy.Decide(statement, v.scope, v.snapshot, c.Policy)
 	e.Relations = names(v.snapshot, d.Relations)
