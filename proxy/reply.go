@@ -202,6 +202,7 @@ func (s *session) errorResponse() (swallow bool) {
 		dropped.abandon()
 		s.answered(dropped)
 	}
+	s.skipping = s.queue.n == 0
 	return swallow
 }
 

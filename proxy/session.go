@@ -36,9 +36,10 @@ type session struct {
 	pending     atomic.Int32 // forwarded messages whose answers the client has not got
 	status      atomic.Uint32
 
-	mu      sync.Mutex // guards queue
-	queue   queue
-	notFull *sync.Cond
+	mu       sync.Mutex // guards queue and skipping
+	skipping bool       // after an error the server skips all up to a Sync that has not been forwarded yet
+	queue    queue
+	notFull  *sync.Cond
 
 	settingsDirty atomic.Bool // the upstream reported a setting that changed
 	confused      atomic.Bool // the upstream's messages are not those expected: relay only
@@ -227,6 +228,15 @@ func (s *session) push(e expectation) {
 	for s.queue.n >= queueLimit && !s.ended() {
 		s.notFull.Wait()
 	}
+	if s.skipping && e.kind != expectSync { // no answer will come
+		s.mu.Unlock()
+		e.abandon()
+		if e.fence.Raised() {
+			s.frontend.openFence = e.fence
+		}
+		return
+	}
+	s.skipping = false
 	s.queue.push(e)
 	s.pending.Add(1)
 	s.mu.Unlock()

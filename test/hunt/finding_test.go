@@ -152,6 +152,11 @@ var findings = map[string][]step{
 		say("w", 2, &pg.Bind{PreparedStatement: "none"}, &pg.Parse{Query: readB}, &pg.Sync{}, &pg.Bind{}, &pg.Execute{}, &pg.Sync{}),
 		say("r", 1, query(readA)),
 	},
+	"messages that come after the error in their cycle": {
+		{"w", batch{[]pg.FrontendMessage{&pg.Parse{Query: "SELECT none"}, &pg.Flush{}}, wait{complete: 1}}},
+		say("w", 1, &pg.Bind{}, &pg.Execute{}, &pg.Close{ObjectType: 'S'}, &pg.Sync{}),
+		{"hit", batch{[]pg.FrontendMessage{query(readA)}, wait{ready: 1}}},
+	},
 	"COPY and Sync in the simple protocol": {
 		say("w", 1, query("COPY a FROM STDIN"), &pg.CopyData{Data: []byte("8\t8\n")}, &pg.CopyDone{}),
 		say("r", 1, query(readA)),
