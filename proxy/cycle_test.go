@@ -1,6 +1,7 @@
 package proxy_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -77,6 +78,42 @@ func TestFlushedCycleIsOneTransaction(t *testing.T) {
 		}
 		if n := value(t, r.direct(), `SELECT count(*)::text FROM audit WHERE what = 'sneak'`); n != "0" {
 			t.Errorf("%T: %s rows of a failed transaction are there", last, n)
+		}
+	}
+}
+
+// The server compares 63 bytes of the names of statements and portals.
+func TestLongNames(t *testing.T) {
+	r := start(t, itemSchema)
+	long := strings.Repeat("n", 63)
+	run := func(f *pgproto3.Frontend) (answers string) {
+		for _, cycle := range [][]pgproto3.FrontendMessage{
+			{&pgproto3.Parse{Name: long + "x", Query: itemName}},
+			{&pgproto3.Bind{PreparedStatement: long + "x"}, &pgproto3.Execute{}},
+			{&pgproto3.Parse{Name: long + "y", Query: `SELECT n FROM item`}},
+			{&pgproto3.Bind{PreparedStatement: long + "y", DestinationPortal: long + "p"}, &pgproto3.Execute{Portal: long + "q"}},
+			{&pgproto3.Close{ObjectType: 'S', Name: long}},
+			{&pgproto3.Bind{PreparedStatement: long + "x"}, &pgproto3.Execute{}},
+		} {
+			for _, m := range append(cycle, &pgproto3.Sync{}) {
+				f.Send(m)
+			}
+			if err := f.Flush(); err != nil {
+				t.Fatal(err)
+			}
+			answers += receive(t, f, 0)
+		}
+		return answers
+	}
+	h, err := r.direct().PgConn().Hijack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = h.Conn.Close() })
+	want := run(pgproto3.NewFrontend(h.Conn, h.Conn))
+	for range 3 {
+		if got := run(r.hijack()); got != want {
+			t.Errorf("got %s, want %s", got, want)
 		}
 	}
 }

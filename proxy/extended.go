@@ -163,7 +163,7 @@ func (s *session) hold(typ byte, message []byte) bool {
 
 func (s *session) holdParse(h *heldMessage, scan *wire.Scanner, message []byte) bool {
 	f := &s.frontend
-	name, text := scan.String(), scan.String()
+	name, text := scan.Name(), scan.String()
 	types := scan.Rest()
 	if !scan.Ok() {
 		return false
@@ -272,7 +272,7 @@ func (f *frontend) findPortal(name []byte) *portal {
 
 func (s *session) holdBind(h *heldMessage, scan *wire.Scanner) bool {
 	f := &s.frontend
-	portalName, statementName := scan.String(), scan.String()
+	portalName, statementName := scan.Name(), scan.Name()
 	tail := scan.Rest()
 	if !scan.Ok() {
 		return false
@@ -338,7 +338,7 @@ func timely(tail []byte) bool {
 func (s *session) holdDescribe(h *heldMessage, scan *wire.Scanner) bool {
 	f := &s.frontend
 	h.kind = scan.Byte()
-	name := scan.String()
+	name := scan.Name()
 	if !scan.Ok() {
 		return false
 	}
@@ -360,7 +360,7 @@ func (s *session) holdDescribe(h *heldMessage, scan *wire.Scanner) bool {
 
 func (s *session) holdExecute(h *heldMessage, scan *wire.Scanner) bool {
 	f := &s.frontend
-	name := scan.String()
+	name := scan.Name()
 	limit := scan.Int32()
 	p := f.findPortal(name)
 	if !scan.Ok() || limit != 0 || p == nil || p.sent || p.executed || p.entry == nil {
@@ -378,7 +378,7 @@ func (s *session) holdExecute(h *heldMessage, scan *wire.Scanner) bool {
 func (s *session) holdClose(h *heldMessage, scan *wire.Scanner) bool {
 	f := &s.frontend
 	h.kind = scan.Byte()
-	name := scan.String()
+	name := scan.Name()
 	if !scan.Ok() {
 		return false
 	}

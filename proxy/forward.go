@@ -23,7 +23,7 @@ func (s *session) forwardExtended(typ byte, message []byte) {
 		s.forwardExecute(&scan, len(message))
 	case wire.Close:
 		kind := scan.Byte()
-		name := scan.String()
+		name := scan.Name()
 		e := expectation{kind: expectClose}
 		switch {
 		case kind == 'P':
@@ -43,7 +43,7 @@ func (s *session) forwardExtended(typ byte, message []byte) {
 
 func (s *session) forwardParse(scan *wire.Scanner, message []byte) {
 	f := &s.frontend
-	name, text := scan.String(), scan.String()
+	name, text := scan.Name(), scan.String()
 	types := scan.Rest()
 	if !s.srv.caching {
 		s.push(expectation{kind: expectParse})
@@ -86,7 +86,7 @@ func (s *session) learnFirst(p *prepared) {
 func (s *session) forwardBind(message []byte, whole bool) {
 	f := &s.frontend
 	scan := wire.Scan(message[wire.HeaderSize:])
-	portalName, statementName := scan.String(), scan.String()
+	portalName, statementName := scan.Name(), scan.Name()
 	if !s.srv.caching {
 		s.push(expectation{kind: expectBind})
 		return
@@ -132,7 +132,7 @@ func (s *session) closeUnnamed() {
 func (s *session) forwardDescribe(scan *wire.Scanner) {
 	f := &s.frontend
 	kind := scan.Byte()
-	name := scan.String()
+	name := scan.Name()
 	e := expectation{kind: expectDescribe, describe: kind}
 	switch {
 	case !s.srv.caching:
@@ -156,7 +156,7 @@ func (s *session) forwardDescribe(scan *wire.Scanner) {
 
 func (s *session) forwardExecute(scan *wire.Scanner, size int) {
 	f := &s.frontend
-	name := scan.String()
+	name := scan.Name()
 	limit := scan.Int32()
 	if !s.srv.caching {
 		s.push(expectation{kind: expectExecute, outcome: outcomeOther, sent: s.now()})

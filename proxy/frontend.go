@@ -253,7 +253,7 @@ func (s *session) oversized(typ byte, head []byte) {
 	case wire.Parse:
 		s.beginExtended()
 		scan := wire.Scan(head[wire.HeaderSize:])
-		p := &prepared{name: string(scan.String()), sent: true}
+		p := &prepared{name: string(scan.Name()), sent: true}
 		if scan.Ok() { // else its name is not known, and it is found under none
 			s.notePrepared(p)
 		}
@@ -276,12 +276,12 @@ func (s *session) oversized(typ byte, head []byte) {
 // handlePassword passes authentication on. Where TLS ends here on both sides, SCRAM's channel binding can't succeed: the client is told so
 // instead of letting the server suspect an attack.
 func (s *session) handlePassword(message []byte) (stop bool) {
-	if s.encrypted && s.upstream.encrypted && bindsChannel(message[wire.HeaderSize:]) {
+	if s.encrypted && s.upstream.encrypted && !s.sharesCertificate() && bindsChannel(message[wire.HeaderSize:]) {
 		s.fatal(wire.Fields{
 			Severity: wire.SeverityFatal, Code: codeInvalidAuth,
 			Message: "pgrecall: SCRAM channel binding cannot pass through a TLS end point",
 			Detail:  "The client's TLS connection ends at pgrecall and another one leads to the server, so the channel that the client would bind to is not the server's.",
-			Hint:    "Set channel_binding=disable in the client's connection string, or use TLS on one side of pgrecall only.",
+			Hint:    "Set channel_binding=disable in the client's connection string, give pgrecall the server's own certificate, or use TLS on one side of pgrecall only.",
 		})
 		return true
 	}

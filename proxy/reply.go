@@ -263,7 +263,7 @@ func (s *session) startupMessage(typ byte, message []byte) (swallow bool, replac
 				close(s.authOK)
 			}
 		case authenticationSASL:
-			if s.upstream.encrypted {
+			if s.upstream.encrypted && !s.sharesCertificate() {
 				return false, stripChannelBinding(message), nil
 			}
 		}

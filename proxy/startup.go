@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -163,6 +164,23 @@ func (s *session) pipe() {
 	_, _ = io.Copy(s.upstream.Conn, s.client)
 	_ = s.upstream.Close()
 	<-back
+}
+
+// sharesCertificate tells whether pgrecall shows clients the very certificate that the upstream shows to pgrecall. SCRAM binds to its hash
+// (RFC 5929, section 4), so channel binding then passes through like everything else.
+func (s *session) sharesCertificate() bool {
+	upstream, ok := s.upstream.Conn.(*tls.Conn)
+	if !ok || !s.encrypted {
+		return false
+	}
+	var ours *tls.Certificate
+	if c := s.srv.TLS; c.GetCertificate != nil {
+		ours, _ = c.GetCertificate(&tls.ClientHelloInfo{})
+	} else if len(c.Certificates) > 0 {
+		ours = &c.Certificates[0]
+	}
+	theirs := upstream.ConnectionState().PeerCertificates
+	return ours != nil && len(ours.Certificate) > 0 && len(theirs) > 0 && bytes.Equal(ours.Certificate[0], theirs[0].Raw)
 }
 
 // stripChannelBinding removes SCRAM-SHA-256-PLUS from AuthenticationSASL: the channel that it binds to ends here

@@ -233,3 +233,22 @@ func TestHitsAndCancelThroughTLS(t *testing.T) {
 	secure.untilReady()
 	secure.cancelSleep(r.Address)
 }
+
+// With the server's own certificate, channel binding passes through.
+func TestChannelBindingWithTheServersCertificate(t *testing.T) {
+	s := withUsers(t, pgtest.WithTLS())
+	pair, err := tls.LoadX509KeyPair(filepath.Join(s.DataDir(), "server.crt"), filepath.Join(s.DataDir(), "server.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dsn := strings.Replace(s.DSN("postgres"), "sslmode=disable", "sslmode=require", 1)
+	r := startOn(t, dsn, func(o *proxy.Options) {
+		o.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	})
+	host, port, _ := net.SplitHostPort(r.Address)
+	out, err := exec.Command("psql", "-XAt", "host="+host+" port="+port+" user=scram-sha-256 password=secret dbname=postgres sslmode=require channel_binding=require", //nolint:gosec // our own words
+		"-c", "SELECT current_user").CombinedOutput()
+	if err != nil || strings.TrimSpace(string(out)) != "scram-sha-256" {
+		t.Errorf("%v: %s", err, out)
+	}
+}

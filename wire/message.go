@@ -101,6 +101,16 @@ func (s *Scanner) String() []byte {
 	return nil
 }
 
+// nameLimit is the number of bytes that tell names of statements and portals apart: NAMEDATALEN less the final zero
+// (section "Identifiers and Key Words"; PostgreSQL's hash tables of both compare no more).
+const nameLimit = 63
+
+// Name reads the name of a prepared statement or portal, as far as the server looks at it.
+func (s *Scanner) Name() []byte {
+	name := s.String()
+	return name[:min(len(name), nameLimit)]
+}
+
 // Byte reads one byte.
 func (s *Scanner) Byte() byte {
 	if len(s.b) < 1 {
