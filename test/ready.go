@@ -2,13 +2,13 @@ package test
 
 import "time"
 
-// WaitReady waits until the catalogs of all databases are known again, after a definition changed.
-func (p *Proxy) WaitReady() {
-	p.tb.Helper()
-	for deadline := time.Now().Add(readyTimeout); p.server.Ready() != nil; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			p.tb.Errorf("pgrecall is not ready: %v", p.server.Ready())
-			return
+// AwaitReady waits, within a bound, until the catalogs of all databases are known again after a definition
+// changed. It returns why they are not.
+func (p *Proxy) AwaitReady(bound time.Duration) error {
+	for deadline := time.Now().Add(bound); ; time.Sleep(time.Millisecond) {
+		err := p.server.Ready()
+		if err == nil || time.Now().After(deadline) {
+			return err
 		}
 	}
 }

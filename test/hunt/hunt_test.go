@@ -71,12 +71,15 @@ func run(t *testing.T, g *ground, seed uint64) int {
 	}
 	for range turnsPerRun {
 		i := random.IntN(sessions)
+		idle := !slices.ContainsFunc(twins, func(t *twin) bool { return t.direct.status != 'I' }) // no lock keeps the catalog from being loaded
+		idle = idle && !slices.ContainsFunc(due, func(b []batch) bool { return len(b) > 0 })
+		if idle && random.IntN(8) > 0 {
+			if err := f.proxy.AwaitReady(2 * time.Second); err != nil {
+				t.Logf("PGRECALL_SEED=%d, batch %d: %v", seed, len(history), err)
+			}
+		}
 		if len(due[i]) == 0 {
 			due[i] = random.turns(twins[i].direct.status)
-		}
-		idle := !slices.ContainsFunc(twins, func(t *twin) bool { return t.direct.status != 'I' }) // no lock keeps the catalog from being loaded
-		if idle && random.IntN(8) > 0 {
-			f.proxy.WaitReady()
 		}
 		act(i, due[i][0])
 		due[i] = due[i][1:]
