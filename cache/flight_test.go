@@ -2,7 +2,6 @@ package cache
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -123,7 +122,7 @@ func TestFailedLeaderIsSucceeded(t *testing.T) {
 // TestLeaderThatPanics: a deferred Finish keeps a leader that dies from blocking its key.
 func TestLeaderThatPanics(t *testing.T) {
 	flights := NewFlights(10)
-	died := errors.New("died")
+	const died = "died"
 	func() {
 		defer func() {
 			if r := recover(); r != died {

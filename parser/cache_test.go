@@ -2,6 +2,7 @@ package parser
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -59,7 +60,7 @@ func TestCacheIsBounded(t *testing.T) {
 		t.Errorf("%d bytes are kept, the limit is %d", got, limit)
 	}
 	huge := append([]byte("select '"), bytes.Repeat([]byte("x"), MaxText)...)
-	if s := c.Analyze(append(huge, '\'')); s.Err != ErrTooLong {
+	if s := c.Analyze(append(huge, '\'')); !errors.Is(s.Err, ErrTooLong) {
 		t.Errorf("%v", s.Err)
 	}
 	if off := NewCache(0); off.Analyze([]byte("select 1")).Err != nil || off.Get([]byte("select 1")) != nil {

@@ -149,11 +149,12 @@ func Canonicalize[T string | []byte](dst []byte, text T) (canonical []byte, dire
 				continue
 			}
 			start = i
-			if text[i] == '"' {
+			switch {
+			case text[i] == '"':
 				i = skipQuoted(text, i, '"')
-			} else if prefix == 'e' {
+			case prefix == 'e':
 				i, last = skipEscaped(text, i), literalEscape
-			} else {
+			default:
 				i, last = skipQuoted(text, i, '\''), literalPlain
 			}
 		case classQuote:

@@ -65,12 +65,13 @@ func skipBlock[T string | []byte](text T, i int) int {
 // it has none. B” and X” know no doubled quotes, but their end is the same either way.
 func skipQuoted[T string | []byte](text T, i int, quote byte) int {
 	for i++; i < len(text); i++ {
-		if text[i] == quote {
+		switch text[i] {
+		case quote:
 			if i+1 == len(text) || text[i+1] != quote {
 				return i + 1
 			}
 			i++
-		} else if text[i] == 0 {
+		case 0:
 			return -1
 		}
 	}

@@ -49,8 +49,8 @@ func (in *inbox) room(wanted int) []byte {
 	return in.buf[in.end:]
 }
 
-// frontendLoop reads the client until it leaves. It reports whether what was forwarded should be worked off.
-func (s *session) frontendLoop() (orderly bool) {
+// frontendLoop reads the client until it leaves.
+func (s *session) frontendLoop() {
 	in := &s.frontend.in
 	wanted := 0
 	for {
@@ -59,13 +59,13 @@ func (s *session) frontendLoop() (orderly bool) {
 		if n > 0 {
 			more, stop := s.frontendBytes()
 			if stop {
-				return true
+				return
 			}
 			wanted = more
 		}
 		if err != nil {
 			s.finishFlight()
-			return true
+			return
 		}
 	}
 }
@@ -260,7 +260,9 @@ func (s *session) oversized(typ byte, head []byte) {
 		s.push(expectation{kind: expectParse, prepared: p})
 	case wire.Bind:
 		s.beginExtended()
-		if scan := wire.Scan(head[wire.HeaderSize:]); scan.String() == nil || scan.String() == nil { // which portal is not known
+		scan := wire.Scan(head[wire.HeaderSize:])
+		scan.String()
+		if scan.String(); !scan.Ok() { // which portal is not known
 			for _, p := range f.portals {
 				s.bindUpstream(p)
 			}
@@ -335,7 +337,8 @@ func (s *session) read(text []byte) (statement *parser.Statement, canonical []by
 	}
 	canonical, directive, ok := parser.Canonicalize(f.canonical[:0], text)
 	if !ok {
-		canonical = append(f.canonical[:0], text...)
+		f.canonical = append(f.canonical[:0], text...)
+		canonical = f.canonical
 	}
 	f.canonical = canonical
 	if cap(f.canonical) > largeBuffer {

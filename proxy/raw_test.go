@@ -179,7 +179,7 @@ func (c *raw) untilClosed() []received {
 }
 
 func isReset(err error) bool {
-	return err != nil && strings.Contains(err.Error(), "connection reset") //nolint:errorlint // says more than the chain does
+	return err != nil && strings.Contains(err.Error(), "connection reset")
 }
 
 // types are the types of messages in their order.

@@ -121,15 +121,15 @@ func (s *session) relay() {
 		s.end()
 		s.upstreamGone(err)
 	}()
-	orderly := s.frontendLoop()
+	s.frontendLoop()
 	s.leaving.Store(true)
-	if orderly {
-		// Let the upstream work off what was sent before it reads our end: what was forwarded counts.
-		s.halfClose()
-		select {
-		case <-backendDone:
-		case <-time.After(drainTime):
-		}
+	// Let the upstream work off what was sent before it reads our end: what was forwarded counts.
+	s.halfClose()
+	drained := time.NewTimer(drainTime)
+	defer drained.Stop()
+	select {
+	case <-backendDone:
+	case <-drained.C:
 	}
 	s.end()
 	_ = s.upstream.Close()

@@ -203,7 +203,7 @@ func TestPlaintextBeforeTheHandshakeIsRefused(t *testing.T) {
 	if _, err := c.Read(answer); err != nil || answer[0] != 'S' {
 		t.Fatalf("%q %v", answer, err)
 	}
-	handshake := tls.Client(c.Conn, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // nothing is sent
+	handshake := tls.Client(c.Conn, &tls.Config{InsecureSkipVerify: true})
 	if err := handshake.HandshakeContext(t.Context()); err == nil {
 		t.Error("the handshake succeeded after plaintext")
 	}
@@ -228,7 +228,7 @@ func TestHitsAndCancelThroughTLS(t *testing.T) {
 	if _, err := secure.Read(make([]byte, 1)); err != nil {
 		t.Fatal(err)
 	}
-	secure.Conn = tls.Client(secure.Conn, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // a test's own server
+	secure.Conn = tls.Client(secure.Conn, &tls.Config{InsecureSkipVerify: true})
 	secure.startup(protocol30, r.Upstream)
 	secure.untilReady()
 	secure.cancelSleep(r.Address)
@@ -246,7 +246,7 @@ func TestChannelBindingWithTheServersCertificate(t *testing.T) {
 		o.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
 	})
 	host, port, _ := net.SplitHostPort(r.Address)
-	out, err := exec.Command("psql", "-XAt", "host="+host+" port="+port+" user=scram-sha-256 password=secret dbname=postgres sslmode=require channel_binding=require", //nolint:gosec // our own words
+	out, err := exec.Command("psql", "-XAt", "host="+host+" port="+port+" user=scram-sha-256 password=secret dbname=postgres sslmode=require channel_binding=require",
 		"-c", "SELECT current_user").CombinedOutput()
 	if err != nil || strings.TrimSpace(string(out)) != "scram-sha-256" {
 		t.Errorf("%v: %s", err, out)

@@ -3,6 +3,7 @@ package hunt
 import (
 	"bufio"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -66,7 +67,7 @@ func (c *connection) receive(w wait) ([]frame, error) {
 	var frames []frame
 	for ready, complete := 0, 0; ; {
 		f, err := c.read()
-		if w.end && err == io.EOF {
+		if w.end && errors.Is(err, io.EOF) {
 			return frames, nil
 		}
 		if err != nil {
