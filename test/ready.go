@@ -13,5 +13,12 @@ func (p *Proxy) AwaitReady(bound time.Duration) error {
 	}
 }
 
-// Reasons returns why reads were not answered from the cache, for people.
-func (p *Proxy) Reasons() map[string]int64 { return p.server.Status().Bypasses }
+// Reasons returns what became of statements, and why reads were not answered from the cache, for people.
+func (p *Proxy) Reasons() map[string]int64 {
+	status := p.server.Status()
+	reasons := status.Bypasses
+	for outcome, n := range status.Outcomes {
+		reasons["outcome "+outcome] = n
+	}
+	return reasons
+}

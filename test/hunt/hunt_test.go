@@ -16,13 +16,13 @@ import (
 // Sizes of a run.
 const (
 	sessions    = 4
-	turnsPerRun = 600
+	turnsPerRun = 300
 	readyWait   = 150 * time.Millisecond
-	leastHits   = 1 // of a run; the others of its statements are writes, blocks, errors
+	leastHits   = 15 // of a calm run; the others of its statements are misses, writes, blocks, errors
 )
 
 // fixedSeeds are run by every test.
-var fixedSeeds = []uint64{1, 2, 3}
+var fixedSeeds = []uint64{1, 2, 3, 5, 7, 9, 11, 13}
 
 func TestHunt(t *testing.T) {
 	g := newGround(t)
@@ -42,7 +42,7 @@ func TestHunt(t *testing.T) {
 		}
 		until = time.Now().Add(d)
 	}
-	start := uint64(time.Now().Unix()) //nolint:gosec // after 1970
+	start := uint64(time.Now().Unix())
 	compared := 0
 	for i := uint64(0); i < uint64(len(seeds)) || time.Now().Before(until); i++ {
 		seed := start + i
@@ -57,10 +57,10 @@ func TestHunt(t *testing.T) {
 // run plays one seed and returns the number of batches that were compared.
 func run(t *testing.T, g *ground, seed uint64) int {
 	f := g.field(t, fmt.Sprintf("hunt_%d", seed), schema)
-	random := generator{rand.New(rand.NewPCG(seed, 0))} //nolint:gosec // a test
+	random := generator{rand.New(rand.NewPCG(seed, 0)), seed%2 == 1} // every other seed is calm
 	twins := make([]*twin, sessions)
 	for i := range twins {
-		twins[i] = f.twin(t, fmt.Sprint("session ", i), "options", "-c lock_timeout=20ms")
+		twins[i] = f.twin(t, fmt.Sprint("session ", i), "options", "-c lock_timeout=100ms")
 	}
 	due := make([][]batch, sessions)
 	var history []string
@@ -97,7 +97,7 @@ func run(t *testing.T, g *ground, seed uint64) int {
 			t.Errorf("PGRECALL_SEED=%d: notifications %q, expected %q", seed, twin.proxied.notifications, twin.direct.notifications)
 		}
 	}
-	if hits := f.proxy.Hits(); hits < leastHits {
+	if hits := f.proxy.Hits(); random.calm && hits < leastHits {
 		t.Errorf("PGRECALL_SEED=%d: %d hits; %v", seed, hits, f.proxy.Reasons())
 	} else {
 		t.Logf("%d batches, %d hits; %v", len(history), hits, f.proxy.Reasons())
