@@ -59,7 +59,10 @@ func (s *session) forwardParse(scan *wire.Scanner, message []byte) {
 		p = &prepared{name: string(name)}
 	}
 	// Also while the catalog is not loaded: what is prepared now may be executed for hours.
-	if s.learnFirst(p); f.settingsInFlight {
+	if len(name) != 0 || f.database.snapshot() != nil {
+		s.learnFirst(p)
+	}
+	if s.checkScope(); f.settingsInFlight {
 		p.scope = nil
 	} else {
 		p.scope = f.scope
@@ -96,7 +99,9 @@ func (s *session) forwardBind(message []byte, whole bool) {
 		p := f.named(statementName)
 		switch {
 		case p != nil:
-			s.learnFirst(p)
+			if f.database.snapshot() != nil {
+				s.learnFirst(p)
+			}
 			s.prepare(p)
 		case len(statementName) == 0 && f.upstreamUnnamed:
 			s.closeUnnamed()

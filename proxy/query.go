@@ -43,7 +43,8 @@ func (s *session) handleQuery(message []byte) {
 		statement = s.srv.Statements.Analyze(canonical)
 	}
 	p := s.plan(statement)
-	if f.scope == nil && f.known && !p.touched.Settings && byte(s.status.Load()) == wire.StatusIdle {
+	// While the catalog is not loaded nothing is cached, and a write touches everything: the scope is of no use.
+	if f.scope == nil && f.known && p.snapshot != nil && !p.touched.Settings && byte(s.status.Load()) == wire.StatusIdle {
 		if s.learnScope(); f.scope != nil {
 			if holdable = holdable && s.holdable(); holdable && s.servable() && s.hitQuery(canonical, directive) {
 				return
