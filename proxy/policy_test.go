@@ -135,3 +135,31 @@ func TestStampede(t *testing.T) {
 		}
 	}
 }
+
+// Sessions that PostgreSQL would answer differently never share an answer.
+func TestSettingsAndRolesArePartOfTheKey(t *testing.T) {
+	r := start(t, `CREATE TABLE event (id int, at timestamptz)`, `INSERT INTO event VALUES (1, '2001-01-01 12:00+00')`,
+		`CREATE SCHEMA elsewhere`, `CREATE TABLE elsewhere.event (id int, at timestamptz)`, `INSERT INTO elsewhere.event VALUES (2, '2002-02-02 12:00+00')`,
+		`DO $$ BEGIN CREATE ROLE outsider; EXCEPTION WHEN duplicate_object THEN NULL; END $$`, `GRANT USAGE ON SCHEMA elsewhere TO outsider`)
+	const query = `SELECT at::text, id FROM event ORDER BY id`
+	changes := []string{`SET TimeZone = 'UTC'`, `SET TimeZone = 'Asia/Tokyo'`, `SET DateStyle = 'German'`, `SET search_path = elsewhere, public`, `RESET ALL`}
+	for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeSimpleProtocol, pgx.QueryExecModeExec, pgx.QueryExecModeCacheStatement} {
+		c, direct := r.connect(), r.direct()
+		for range 2 {
+			for _, change := range changes {
+				mustExec(t, c, change)
+				mustExec(t, direct, change)
+				for range 2 {
+					if got, want := value(t, c, query, mode), value(t, direct, query, mode); got != want {
+						t.Errorf("%v, %s: got %q, want %q", mode, change, got, want)
+					}
+				}
+			}
+		}
+		value(t, c, query, mode)
+		mustExec(t, c, `SET ROLE outsider`)
+		if _, err := c.Exec(bounded(t), query, mode); err == nil {
+			t.Errorf("%v: a role without rights got the answer", mode)
+		}
+	}
+}
