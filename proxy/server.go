@@ -272,6 +272,7 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 func (srv *Server) waitSessions(ctx context.Context) {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
+	over := ctx.Done()
 	for {
 		srv.mu.Lock()
 		n := len(srv.sessions)
@@ -286,7 +287,8 @@ func (srv *Server) waitSessions(ctx context.Context) {
 		}
 		select {
 		case <-tick.C:
-		case <-ctx.Done():
+		case <-over:
+			over = nil // the ticks go on
 		}
 	}
 }
