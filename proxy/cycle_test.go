@@ -117,3 +117,27 @@ func TestLongNames(t *testing.T) {
 		}
 	}
 }
+
+// That the server accepts one statement says nothing of another in the same cycle.
+func TestParseOfWhatTheServerRefuses(t *testing.T) {
+	r := start(t, itemSchema)
+	f := r.hijack()
+	cycle := func(messages ...pgproto3.FrontendMessage) string {
+		t.Helper()
+		for _, m := range append(messages, &pgproto3.Sync{}) {
+			f.Send(m)
+		}
+		if err := f.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		return receive(t, f, 0)
+	}
+	cycle(&pgproto3.Parse{Name: "good", Query: itemName})
+	for range 3 { // its description is in the cache
+		cycle(&pgproto3.Describe{ObjectType: 'S', Name: "good"})
+	}
+	got := cycle(&pgproto3.Parse{Name: "bad", Query: `SELECT nothing FROM item`}, &pgproto3.Describe{ObjectType: 'S', Name: "good"})
+	if got != "EZ" {
+		t.Errorf("got %s", got)
+	}
+}

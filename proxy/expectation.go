@@ -29,7 +29,6 @@ type expectation struct {
 	kind     expectKind
 	swallow  bool // injected by pgrecall: the client must not see the answer
 	quiet    bool // ... nor an error
-	describe byte // expectDescribe: 'S' or 'P'
 	outcome  outcome
 	fill     *fill
 	portal   *portal

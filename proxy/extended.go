@@ -354,6 +354,7 @@ func (s *session) holdDescribe(h *heldMessage, scan *wire.Scanner) bool {
 	if p == nil || p.failed.Load() || p.scope == nil || !s.servable() || p.scope != f.scope || s.planOf(p).decision.Verdict != cachepolicy.Cache {
 		return false
 	}
+	h.prepared = p
 	h.entry = s.lookup(cache.DescriptionKey(&f.scope.Digest, &p.digest), p.directive)
 	return h.entry != nil && h.entry.Parameters != nil && h.entry.Row != nil
 }

@@ -138,7 +138,7 @@ func (s *session) forwardDescribe(scan *wire.Scanner) {
 	f := &s.frontend
 	kind := scan.Byte()
 	name := scan.Name()
-	e := expectation{kind: expectDescribe, describe: kind}
+	e := expectation{kind: expectDescribe}
 	switch {
 	case !s.srv.caching:
 	case kind == 'P':

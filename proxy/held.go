@@ -84,7 +84,7 @@ func (c *cycle) accepted() bool {
 		shown := false
 		for j := i + 1; j < len(c.held); j++ {
 			o := &c.held[j]
-			shown = shown || o.entry != nil && (o.typ == wire.Bind && o.prepared == c.held[i].prepared || o.typ == wire.Describe && o.kind == 'S')
+			shown = shown || o.entry != nil && o.prepared == c.held[i].prepared && (o.typ == wire.Bind || o.typ == wire.Describe)
 		}
 		if !shown {
 			return false
