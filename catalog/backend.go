@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Errors of BackendGone.
+// Errors of BackendGone, OpenTransactions and TransactionGone.
 var (
 	// ErrPooler is returned where a pooler stands between pgrecall and the server: process numbers mean nothing there.
 	ErrPooler = errors.New("catalog: the upstream is a pooler, backends can't be told apart")
@@ -39,27 +39,37 @@ type prober struct {
 }
 
 func (p *prober) gone(ctx context.Context, pid uint32, diedAt time.Time) (bool, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.stopped {
-		return false, ErrStopped
-	}
-	if err := p.connect(ctx); err != nil {
-		return false, err
-	}
 	// The server's clock may differ from ours, but not in how long ago something was. The query's way to
 	// the server makes the moment later than it was, which errs towards "not gone".
 	var alive bool
-	err := p.conn.QueryRow(ctx, `
+	err := p.ask(ctx, func(conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, `
 SELECT EXISTS (
   SELECT FROM pg_stat_activity
    WHERE pid = $1 AND (backend_start IS NULL OR backend_start <= clock_timestamp() - $2 * interval '1 microsecond'))`,
-		int32(pid), time.Since(diedAt).Microseconds()).Scan(&alive)
+			int32(pid), time.Since(diedAt).Microseconds()).Scan(&alive)
+	})
 	if err != nil {
-		p.drop()
 		return false, fmt.Errorf("look for backend %d: %w", pid, err)
 	}
 	return !alive, nil
+}
+
+// ask runs a question on the connection, which it opens first where there is none. A connection that failed isn't used again.
+func (p *prober) ask(ctx context.Context, question func(*pgx.Conn) error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stopped {
+		return ErrStopped
+	}
+	if err := p.connect(ctx); err != nil {
+		return err
+	}
+	if err := question(p.conn); err != nil {
+		p.drop()
+		return err
+	}
+	return nil
 }
 
 func (p *prober) connect(ctx context.Context) error {

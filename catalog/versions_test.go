@@ -42,6 +42,10 @@ CREATE AGGREGATE sums (int) (SFUNC = int4pl, STYPE = int);`)
 			}
 			w := watch(t, conn.Config().ConnString(), 0)
 			eventually(t, "a snapshot", w.Ready)
+			execute(t, conn, "BEGIN")
+			if open := openOf(t, w, conn.PgConn().PID()); len(open) != 1 || gone(t, w, open[0]) {
+				t.Errorf("open transactions %+v", open)
+			}
 		})
 	}
 }

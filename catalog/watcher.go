@@ -46,6 +46,7 @@ type Watcher struct {
 	latest   atomic.Pointer[Snapshot] // what Snapshot returns; written with mu held
 	wake     chan struct{}            // holds one message: look now
 	prober   prober
+	pid      atomic.Uint32 // of the backend that Run uses
 
 	mu         sync.Mutex
 	generation uint64    // number of calls of Invalidate
@@ -185,6 +186,7 @@ func (w *Watcher) watch(ctx context.Context) (looked bool, err error) {
 		defer cancel()
 		_ = conn.Close(closing)
 	}()
+	w.pid.Store(conn.PgConn().PID())
 	reconnected := w.last != nil
 	for {
 		began := time.Now()

@@ -27,6 +27,11 @@ func watch(t *testing.T, dsn string, interval time.Duration) *watched {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return watchConfig(t, config, interval)
+}
+
+func watchConfig(t *testing.T, config *pgx.ConnConfig, interval time.Duration) *watched {
+	t.Helper()
 	w := &watched{
 		changes:  make(chan [2]*catalog.Snapshot, 100),
 		visible:  make(chan *catalog.Snapshot, 100),
