@@ -54,6 +54,7 @@ const (
 	ReasonSessionOff  Reason = "session_off"
 	ReasonCacheOff    Reason = "cache_off"
 	ReasonShadow      Reason = "shadow"
+	ReasonDiffered    Reason = "verification_differed"
 	ReasonResultLarge Reason = "result_too_large"
 
 	// Session.

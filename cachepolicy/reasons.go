@@ -32,6 +32,7 @@ var Reasons = [...]Reason{
 	ReasonSessionOff,
 	ReasonCacheOff,
 	ReasonShadow,
+	ReasonDiffered,
 	ReasonResultLarge,
 	ReasonTransaction,
 	ReasonIsolation,

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"github.com/pgrecall/pgrecall/invalidator"
+	"github.com/pgrecall/pgrecall/wire"
 )
 
 // expectKind says what a forwarded message will be answered with.
@@ -35,9 +36,30 @@ type expectation struct {
 	prepared *prepared   // expectParse, expectClose
 	ending   []*prepared // statements that are dropped if it succeeds
 	probe    *probe
+	aside    *aside
 	fence    *invalidator.Fence // released with ReadyForQuery
 	copyGate chan byte          // expectExecute of COPY FROM STDIN: tells the frontend side what came
 	sent     int64              // cache.Monotonic, for expectQuery and expectExecute
+}
+
+// aside is what few expectations have.
+type aside struct {
+	verification *verification // the answer is for it
+	notice       []byte        // a NoticeResponse message that goes before the end of the answer
+}
+
+// noticed returns the end of an answer with the notice that goes before it, nil where there is none.
+func (e *expectation) noticed(typ byte, message []byte) []byte {
+	if e.aside == nil || e.aside.notice == nil || message == nil {
+		return nil
+	}
+	switch typ {
+	case wire.CommandComplete, wire.EmptyQueryResponse, wire.PortalSuspended, wire.ErrorResponse:
+		b := append(e.aside.notice, message...)
+		e.aside.notice = nil
+		return b
+	}
+	return nil
 }
 
 // queueLimit bounds the messages of one client that are unanswered: the frontend side then waits.

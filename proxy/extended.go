@@ -67,7 +67,7 @@ func (s *session) handleExtended(typ byte, at, size int) {
 	}
 	if !f.cycle.open {
 		s.beginExtended()
-		f.cycle.holding = s.srv.caching && s.holdable()
+		f.cycle.holding = s.srv.caching && !s.srv.shadow && s.holdable()
 		f.cycle.held, f.cycle.length = f.cycle.held[:0], 0
 	}
 	if f.cycle.holding {

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"github.com/pgrecall/pgrecall/cache"
+	"github.com/pgrecall/pgrecall/cachepolicy"
 	"github.com/pgrecall/pgrecall/invalidator"
 	"github.com/pgrecall/pgrecall/wire"
 )
@@ -18,7 +19,9 @@ type fill struct {
 	started int64
 	block   byte // status that ReadyForQuery must show: nothing but this read has happened
 	simple  bool
-	only    bool // a description: complete without rows
+	// comparison is of shadow mode: what the cache would have answered, nil for nothing.
+	comparison *comparison
+	only       bool // a description: complete without rows
 
 	parameter []byte
 	row       []byte
@@ -35,9 +38,21 @@ func (f *fill) abort() {
 	}
 	f.aborted = true
 	f.data, f.row = nil, nil
+	f.comparison.abandon()
 	if f.flight != nil {
 		f.flight.Finish(nil)
 	}
+}
+
+// outcome tells what a cacheable read that is forwarded counts as. A nil fill is one whose answer can't be kept.
+func (f *fill) outcome() (outcome, cachepolicy.Reason) {
+	switch {
+	case f == nil:
+		return outcomeBypass, cachepolicy.ReasonFenced
+	case f.comparison != nil:
+		return outcomeBypass, cachepolicy.ReasonShadow
+	}
+	return outcomeMiss, cachepolicy.ReasonNone
 }
 
 // describe takes a RowDescription or NoData message.
@@ -98,6 +113,10 @@ func (f *fill) store(s *session) {
 	}
 	if f.portal != nil && f.row == nil {
 		f.row = f.portal.row
+	}
+	if f.comparison != nil && f.comparison.settle(f) {
+		f.stored = true
+		return
 	}
 	now := cache.Monotonic()
 	entry := cache.NewEntry(f.parameter, f.row, f.data, f.stamp, f.source, now, now-f.started)

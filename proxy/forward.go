@@ -152,6 +152,7 @@ func (s *session) forwardDescribe(scan *wire.Scanner) {
 				e.fill = s.newFill(plan, cache.DescriptionKey(&f.scope.Digest, &p.digest), nil)
 				if e.fill != nil {
 					e.fill.only = true
+					s.compare(e.fill, p.directive)
 				}
 			}
 		}
@@ -177,21 +178,23 @@ func (s *session) forwardExecute(scan *wire.Scanner, size int) {
 		p = s.planOf(po.prepared)
 	}
 	e.outcome = p.outcome
-	if po != nil && po.keyed && limit == 0 && !po.executed && p.decision.Verdict == cachepolicy.Cache {
-		if reason := s.whyNot(s.holdable(), po.prepared.directive); reason != cachepolicy.ReasonNone {
-			s.srv.metrics.bypass(reason)
-		} else if e.fill = s.newPortalFill(p, po); e.fill != nil {
-			e.outcome = outcomeMiss
-		} else {
-			s.srv.metrics.bypass(cachepolicy.ReasonFenced)
+	var reason cachepolicy.Reason
+	switch {
+	case po != nil && po.keyed && limit == 0 && !po.executed && p.decision.Verdict == cachepolicy.Cache:
+		if reason = s.whyNot(s.holdable(), po.prepared.directive); reason == cachepolicy.ReasonNone {
+			e.fill = s.newPortalFill(p, po)
+			s.compare(e.fill, po.prepared.directive)
+			e.outcome, reason = e.fill.outcome()
 		}
-	} else if e.outcome == outcomeBypass {
-		s.srv.metrics.bypass(po.why(p, limit))
+	case e.outcome == outcomeBypass:
+		reason = po.why(p, limit)
+	default:
+		reason = p.decision.Reason
 	}
 	if po != nil {
 		po.executed = true
 	}
-	s.srv.metrics.count(e.outcome)
+	e.aside = s.judged(p, e.outcome, reason)
 	s.foresee(p)
 	e.ending = f.takeEnding()
 	if c := p.statement.Single(); c != nil && c.CopyIn && c.Kind == parser.KindWrite {

@@ -322,7 +322,7 @@ func (s *session) holdable() bool {
 func (s *session) servable() bool {
 	f := &s.frontend
 	s.checkScope()
-	if f.scope == nil || f.scope.mode == "off" {
+	if f.scope == nil || f.scope.mode == modeOff || s.shadowed() {
 		return false
 	}
 	return f.scope.readCommitted || byte(s.status.Load()) != wire.StatusIdle

@@ -15,6 +15,7 @@ func (s *session) answerHeld() {
 	out := f.out[:0]
 	hits := 0
 	var parts [][]byte // only for large results
+	var check sampledHit
 	add := func(b []byte) {
 		if len(out)+len(b) <= copyLimit {
 			out = append(out, b...)
@@ -39,16 +40,23 @@ func (s *session) answerHeld() {
 					f.cycle.scratch = nil
 				}
 			}
+			check.bind(h, f.in.buf[at:at+h.size])
 		case wire.Describe:
 			if h.kind == 'S' {
 				add(h.entry.Parameters)
 			}
 			add(h.entry.Row)
 		case wire.Execute:
+			if f.scope.trace {
+				add(s.traceHit(h.entry))
+			}
 			add(h.entry.Data)
 			h.portal.executed = true
 			s.countHit(h.entry)
 			hits++
+			if s.sampled() && last == wire.Sync {
+				check.execute(h)
+			}
 		case wire.Close:
 			out = append(out, wire.CloseCompleteMessage...)
 			if h.kind == 'S' {
@@ -73,6 +81,31 @@ func (s *session) answerHeld() {
 	f.out = out[:0]
 	s.observeHits(hits)
 	s.finishFlight()
+	if check.entry != nil && s.verifiable() {
+		s.verifyPortal(check.portal, check.entry, check.tail)
+	}
+}
+
+// sampledHit is a hit in a held cycle that is to be verified.
+type sampledHit struct {
+	bound   *portal // by the last Bind message
+	message []byte  // that one, in the inbox
+
+	portal *portal
+	entry  *cache.Entry // nil for none
+	tail   []byte       // of the Bind message, after the names
+}
+
+func (c *sampledHit) bind(h *heldMessage, message []byte) { c.bound, c.message = h.portal, message }
+
+func (c *sampledHit) execute(h *heldMessage) {
+	if c.bound != h.portal {
+		return
+	}
+	scan := wire.Scan(c.message[wire.HeaderSize:])
+	scan.Name()
+	scan.Name()
+	c.portal, c.entry, c.tail = h.portal, h.entry, scan.Rest()
 }
 
 // accepted tells whether something in the cache shows that the server accepts every statement that is parsed here.

@@ -38,6 +38,8 @@ type metrics struct {
 	bypassOther   prometheus.Counter
 	invalidations map[string]prometheus.Counter
 	probes        map[string]prometheus.Counter
+	verifications [verdicts]prometheus.Counter
+	verdictCounts [verdicts]atomic.Int64
 	confused      prometheus.Counter
 	orphans       atomic.Int64
 	clients       atomic.Int64
@@ -78,11 +80,15 @@ func newMetrics(r prometheus.Registerer, srv *Server) *metrics {
 	for _, result := range []string{"done", "failed"} {
 		m.probes[result] = probes.WithLabelValues(result)
 	}
+	verifications := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "pgrecall_verifications_total", Help: "Comparisons of what is cached with what the server answers, by result."}, []string{"result"})
+	for v, name := range verdictNames {
+		m.verifications[v] = verifications.WithLabelValues(name)
+	}
 	m.confused = prometheus.NewCounter(prometheus.CounterOpts{Name: "pgrecall_protocol_surprises_total", Help: "Sessions relayed without the cache because the upstream sent what was not expected."})
 	gauge := func(name, help string, f func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
 	}
-	r.MustRegister(statements, durations, bypasses, invalidations, probes, m.confused,
+	r.MustRegister(statements, durations, bypasses, invalidations, probes, verifications, m.confused,
 		gauge("pgrecall_client_connections", "Clients that are connected.", func() float64 { return float64(m.clients.Load()) }),
 		gauge("pgrecall_upstream_connections", "Connections to the upstream on behalf of clients.", func() float64 { return float64(m.upstreams.Load()) }),
 		gauge("pgrecall_unknown_outcomes", "Sessions that ended while the outcome of their writes was unknown, and whose backend may still run.", func() float64 { return float64(m.orphans.Load()) }),
@@ -109,6 +115,11 @@ func (m *metrics) observe(o outcome, nanoseconds int64) {
 func (m *metrics) hit(origin int64) {
 	m.count(outcomeHit)
 	m.saved.Add(origin)
+}
+
+func (m *metrics) verified(v verdict) {
+	m.verifications[v].Inc()
+	m.verdictCounts[v].Add(1)
 }
 
 func (m *metrics) bypass(reason cachepolicy.Reason) {

@@ -100,6 +100,9 @@ func (srv *Server) newPlan(statement *parser.Statement, sc *scope, d *database) 
 	default:
 		p.decision = cachepolicy.Decide(statement, &sc.Scope, p.snapshot, p.policy.Policy)
 	}
+	if p.decision.Verdict == cachepolicy.Cache && srv.doubted(statement.Fingerprint) {
+		p.decision.Verdict, p.decision.Reason = cachepolicy.Bypass, cachepolicy.ReasonDiffered
+	}
 	if p.decision.Verdict == cachepolicy.Cache {
 		p.slots = append(p.slots, d.slot)
 		for _, oid := range p.decision.Relations {

@@ -36,7 +36,7 @@ func (s *session) handleQuery(message []byte) {
 	if po := f.portals[""]; po != nil && po.sent { // the server has to destroy it
 		holdable = false
 	}
-	if holdable && s.servable() && s.hitQuery(canonical, directive) {
+	if holdable && s.servable() && s.hitQuery(text, canonical, directive) {
 		return
 	}
 	if statement == nil {
@@ -46,39 +46,43 @@ func (s *session) handleQuery(message []byte) {
 	// While the catalog is not loaded nothing is cached, and a write touches everything: the scope is of no use.
 	if f.scope == nil && f.known && p.snapshot != nil && !p.touched.Settings && byte(s.status.Load()) == wire.StatusIdle {
 		if s.learnScope(); f.scope != nil {
-			if holdable = holdable && s.holdable(); holdable && s.servable() && s.hitQuery(canonical, directive) {
+			if holdable = holdable && s.holdable(); holdable && s.servable() && s.hitQuery(text, canonical, directive) {
 				return
 			}
 			p = s.plan(statement)
 		}
 	}
 	var fl *fill
-	reason := p.decision.Reason
+	outcome, reason := p.outcome, p.decision.Reason
 	if p.decision.Verdict == cachepolicy.Cache {
 		if reason = s.whyNot(holdable, directive); reason == cachepolicy.ReasonNone {
 			var answered bool
 			if fl, answered = s.missQuery(p, canonical, directive); answered {
 				return
 			}
-			if fl == nil {
-				reason = cachepolicy.ReasonFenced
-			}
+			outcome, reason = fl.outcome()
 		}
 	}
-	outcome := p.outcome
-	if fl != nil {
-		outcome = outcomeMiss
-	} else if outcome == outcomeBypass {
-		s.srv.metrics.bypass(reason)
-	}
-	s.srv.metrics.count(outcome)
+	notice := s.judged(p, outcome, reason)
 	s.foresee(p)
 	if f.inQuery && f.injected { // an error in what was sent before must not make the server skip the query
 		s.push(expectation{kind: expectSync, swallow: true, outcome: outcomeProbe})
 		_ = s.sendUpstream([]byte(wire.SyncMessage))
 	}
 	f.forgetUnnamed(true)
-	s.push(expectation{kind: expectQuery, outcome: outcome, fill: fl, fence: f.takeFence(), ending: f.takeEnding(), sent: s.now()})
+	s.push(expectation{kind: expectQuery, outcome: outcome, fill: fl, fence: f.takeFence(), ending: f.takeEnding(), aside: notice, sent: s.now()})
+}
+
+// judged counts what becomes of a statement that is forwarded, and returns what the client wants to be told of it.
+func (s *session) judged(p *plan, outcome outcome, reason cachepolicy.Reason) *aside {
+	if outcome == outcomeBypass {
+		s.srv.metrics.bypass(reason)
+	}
+	s.srv.metrics.count(outcome)
+	if sc := s.frontend.scope; sc == nil || !sc.trace {
+		return nil
+	}
+	return &aside{notice: traceForwarded(p, outcome, reason)}
 }
 
 // whyNot says what about the session keeps a cacheable statement from the cache.
@@ -100,7 +104,7 @@ func (s *session) whyNot(holdable bool, directive parser.Directive) cachepolicy.
 		return cachepolicy.ReasonTransaction
 	case f.scope == nil:
 		return cachepolicy.ReasonSettings
-	case f.scope.mode == "off":
+	case f.scope.mode == modeOff:
 		return cachepolicy.ReasonSessionOff
 	case status == wire.StatusIdle && !f.scope.readCommitted:
 		return cachepolicy.ReasonIsolation
@@ -113,13 +117,16 @@ func (s *session) whyNot(holdable bool, directive parser.Directive) cachepolicy.
 }
 
 // hitQuery answers a simple query from the cache, if it can.
-func (s *session) hitQuery(canonical []byte, directive parser.Directive) bool {
+func (s *session) hitQuery(text, canonical []byte, directive parser.Directive) bool {
 	key := cache.SimpleKey(&s.frontend.scope.Digest, canonical)
 	entry := s.lookup(key, directive)
 	if entry == nil || entry.Row == nil {
 		return false
 	}
 	s.answerQuery(entry)
+	if s.sampled() && s.verifiable() {
+		s.verifyQuery(key, entry, text)
+	}
 	return true
 }
 
@@ -130,6 +137,9 @@ func (s *session) answerQuery(entry *cache.Entry) {
 	_ = s.flush()
 	s.countHit(entry)
 	out := f.out[:0]
+	if f.scope.trace {
+		s.answer(s.traceHit(entry))
+	}
 	if len(entry.Row)+len(entry.Data) <= copyLimit {
 		out = append(append(out, entry.Row...), entry.Data...)
 		out = wire.AppendReadyForQuery(out, byte(s.status.Load()))
@@ -146,6 +156,13 @@ func (s *session) answerQuery(entry *cache.Entry) {
 // be kept, and whether the client has its answer already.
 func (s *session) missQuery(p *plan, canonical []byte, directive parser.Directive) (f *fill, answered bool) {
 	key := cache.SimpleKey(&s.frontend.scope.Digest, canonical)
+	if s.shadowed() {
+		if f = s.newFill(p, key, nil); f != nil {
+			f.simple = true
+			s.compare(f, directive)
+		}
+		return f, false
+	}
 	flight, entry := s.board(key, directive)
 	if entry != nil && entry.Row != nil {
 		s.answerQuery(entry)
@@ -265,7 +282,7 @@ func (s *session) fresh(key cache.Key, entry *cache.Entry, directive parser.Dire
 			ttl = d
 		}
 	}
-	if ageOnly {
+	if s.ageOnly(ageOnly) {
 		if s.srv.slots.Load(entry.Stamp[0].Slot) != entry.Stamp[0].Word {
 			return false
 		}
@@ -273,6 +290,18 @@ func (s *session) fresh(key cache.Key, entry *cache.Entry, directive parser.Dire
 		return false
 	}
 	return !entry.Expired(key, s.frontend.received, ttl)
+}
+
+// ageOnly tells whether the age of an entry alone decides, given what the rule says: the session may ask for another
+// consistency (pgrecall.consistency). Every session of one proxy reads its own writes, and those of others, too.
+func (s *session) ageOnly(rule bool) bool {
+	switch s.frontend.scope.consistency {
+	case "strict", "session":
+		return false
+	case "ttl":
+		return true
+	}
+	return rule
 }
 
 // replicationCommands are the first words of what a walsender understands besides SQL (section "Streaming Replication Protocol").

@@ -64,11 +64,14 @@ func (s *session) backendMessage(typ byte, message []byte) (swallow bool, replac
 		return s.startupMessage(typ, message)
 	}
 	swallow = e.swallow
+	replace = e.noticed(typ, message)
 	switch typ {
 	case wire.DataRow:
 		switch {
 		case e.probe != nil:
 			e.probe.row(message)
+		case e.aside != nil && e.aside.verification != nil:
+			e.aside.verification.rows(message)
 		case e.fill != nil && message != nil:
 			e.fill.rows(message)
 		}
@@ -76,6 +79,9 @@ func (s *session) backendMessage(typ byte, message []byte) (swallow bool, replac
 		swallow = s.readyForQuery(message)
 	case wire.CommandComplete:
 		e.fill.complete(message)
+		if e.aside != nil {
+			e.aside.verification.rows(message)
+		}
 		if len(e.ending) > 0 && message != nil && dropsStatements(message[wire.HeaderSize:]) {
 			for _, p := range e.ending {
 				p.gone.Store(true)
@@ -125,7 +131,7 @@ func (s *session) backendMessage(typ byte, message []byte) (swallow bool, replac
 		s.confuse(typ, "unknown message")
 		e.fill.abort()
 	}
-	return swallow, nil, nil
+	return swallow, replace, nil
 }
 
 func (s *session) spoilFill() {
@@ -143,6 +149,9 @@ func (s *session) described(typ byte, message []byte, e *expectation) {
 	if e.kind != expectDescribe {
 		s.confuse(typ, "no Describe is unanswered")
 		return
+	}
+	if e.aside != nil {
+		e.aside.verification.described(message)
 	}
 	if e.portal != nil && message != nil {
 		e.portal.row = append([]byte(nil), message...)
@@ -193,7 +202,7 @@ func (s *session) errorResponse() (swallow bool) {
 	if e.kind == expectQuery || e.kind == expectFunctionCall {
 		return false
 	}
-	swallow = e.swallow && (e.probe != nil || e.quiet) // else an injected Parse or Bind that fails is the client's error, too
+	swallow = e.swallow && (e.probe != nil || e.quiet || e.aside != nil) // else an injected Parse or Bind that fails is the client's error, too
 	for first := true; e != nil && !e.kind.endsCycle(); e, first = s.queue.front(), false {
 		dropped := s.queue.pop()
 		if !first && dropped.kind == expectParse && !dropped.swallow && dropped.prepared != nil {
@@ -232,6 +241,9 @@ func (s *session) readyForQuery(message []byte) (swallow bool) {
 			e.fill.status(b.status)
 			e.fill.store(s)
 		}
+	}
+	if e.aside != nil {
+		e.aside.verification.synced()
 	}
 	if e.probe != nil {
 		s.status.Store(uint32(b.status))

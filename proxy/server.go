@@ -43,7 +43,8 @@ type Options struct {
 	Logger          *slog.Logger
 	Registerer      prometheus.Registerer
 	Limits          Limits
-	CacheMode       string        // "on" or "off"
+	CacheMode       string        // "on", "off" or "shadow"
+	Verify          float64       // share of hits that are checked in the background, 0 to 1; see SetVerify
 	CatalogInterval time.Duration // between checks for definitions that changed elsewhere
 }
 
@@ -60,6 +61,10 @@ type Server struct {
 	metrics *metrics
 	orphans orphans
 	caching bool
+	shadow  bool     // nothing is served
+	blind   blinding // of hashes in logs
+	verify  atomic.Uint64
+	doubts  doubts
 
 	policy        atomic.Pointer[policyEpoch]
 	settingsEpoch atomic.Uint64 // grows when sessions have to read their settings again
@@ -113,13 +118,14 @@ func NewServer(o Options) (*Server, error) {
 		return nil, fmt.Errorf("proxy: plans: %w", err)
 	}
 	s := &Server{
-		Options: o, slots: invalidator.NewSlots(), flights: cache.NewFlights(o.Limits.MaxConnections), plans: plans, caching: o.CacheMode != "off",
+		Options: o, slots: invalidator.NewSlots(), flights: cache.NewFlights(o.Limits.MaxConnections), plans: plans, caching: o.CacheMode != "off", shadow: o.CacheMode == modeShadow, blind: newBlinding(),
 		listeners: map[net.Listener]struct{}{}, sessions: map[*session]struct{}{},
 		databases: map[string]*database{}, cancelKeys: map[string]*session{},
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.orphans.server = s
 	s.policy.Store(&policyEpoch{o.Policy, 1})
+	s.SetVerify(o.Verify)
 	s.metrics = newMetrics(o.Registerer, s)
 	return s, nil
 }
@@ -235,9 +241,20 @@ func (srv *Server) allDatabases() []*database {
 }
 
 // SetPolicy installs another policy. It holds for what is cached already, too.
-func (srv *Server) SetPolicy(p *cachepolicy.Policy) {
-	old := srv.policy.Load()
-	srv.policy.Store(&policyEpoch{p, old.number + 1})
+func (srv *Server) SetPolicy(p *cachepolicy.Policy) { srv.renewPolicy(p) }
+
+// renewPolicy makes all decisions be made anew, by another policy unless it is nil.
+func (srv *Server) renewPolicy(p *cachepolicy.Policy) {
+	for {
+		old := srv.policy.Load()
+		renewed := &policyEpoch{p, old.number + 1}
+		if p == nil {
+			renewed.Policy = old.Policy
+		}
+		if srv.policy.CompareAndSwap(old, renewed) {
+			return
+		}
+	}
 }
 
 // Shutdown stops accepting clients, lets running statements and open transactions end until ctx does, closes all connections and waits

@@ -75,6 +75,7 @@ type frontend struct {
 	settingsInFlight bool // settings may change by something that is not answered yet
 	dropped          bool // the message in hand was answered here
 
+	untilCheck    int                // hits until one is verified
 	temporaryView bool               // the session has made a temporary view
 	pureBlock     bool               // the open transaction block is READ COMMITTED and has only read
 	blockFence    *invalidator.Fence // what the open block wrote: fenced when it may commit
@@ -101,7 +102,9 @@ type frontend struct {
 // scope is a policy's scope with what else a probe tells.
 type scope struct {
 	cachepolicy.Scope
-	mode          string // pgrecall.cache: "", on, off
+	mode          string // pgrecall.cache: "", on, off, shadow
+	consistency   string // pgrecall.consistency: "", strict, session, ttl
+	trace         bool   // pgrecall.trace
 	readCommitted bool   // default_transaction_isolation
 }
 
@@ -207,6 +210,12 @@ func (s *session) settle() {
 // abandon ends what waits for an answer that will not come.
 func (e *expectation) abandon() {
 	e.fill.abort()
+	if e.aside != nil {
+		e.aside.verification.fail()
+		if e.kind == expectSync {
+			e.aside.verification.synced()
+		}
+	}
 	if e.probe != nil && e.kind == expectSync {
 		e.probe.finish(nil)
 	}

@@ -18,7 +18,7 @@ import (
 const probeQuery = `SELECT session_user, current_user, pg_catalog.array_to_string(pg_catalog.current_schemas(true), E'\x01'),
  pg_catalog.current_setting('default_transaction_isolation'), pg_catalog.current_setting('standard_conforming_strings'),
  pg_catalog.current_setting('client_encoding'), pg_catalog.current_setting('pgrecall.cache', true),
- pg_catalog.current_setting('pgrecall.consistency', true),
+ pg_catalog.current_setting('pgrecall.consistency', true), pg_catalog.current_setting('pgrecall.trace', true),
  pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to((SELECT pg_catalog.string_agg(s.name OPERATOR(pg_catalog.||) '=' OPERATOR(pg_catalog.||) pg_catalog.quote_nullable(s.setting), ',' ORDER BY s.name COLLATE pg_catalog."C")
   FROM pg_catalog.pg_show_all_settings() s WHERE (s.setting OPERATOR(pg_catalog.=) s.boot_val) IS NOT TRUE AND NOT (s.name OPERATOR(pg_catalog.~) '^(application_name|log_.*|.*_timeout|track_.*|.*_delay|autovacuum.*|bgwriter.*|checkpoint.*|wal_.*|max_wal_.*|min_wal_.*|archive_.*|deadlock_.*|debug_print_.*|tcp_.*|transaction_.*|in_hot_standby|update_process_title)$')), 'UTF8')), 'hex')`
 
@@ -27,7 +27,7 @@ const probeQuery = `SELECT session_user, current_user, pg_catalog.array_to_strin
 const probeName = "pgrecall.probe"
 
 // probeColumns is the number of columns of probeQuery.
-const probeColumns = 9
+const probeColumns = 10
 
 // probeRetry is how long a session goes without the cache after a probe that failed.
 const probeRetry = time.Second
@@ -159,6 +159,8 @@ func (ss *scopes) intern(database string, result []string) *scope {
 		Scope:         cachepolicy.Scope{Database: database, SessionUser: result[0], CurrentUser: result[1], Digest: digest},
 		readCommitted: result[3] == "read committed" || result[3] == "read uncommitted",
 		mode:          strings.ToLower(result[6]),
+		consistency:   strings.ToLower(result[7]),
+		trace:         switchedOn(result[8]),
 	}
 	if result[2] != "" {
 		sc.Schemas = strings.Split(result[2], "\x01")
@@ -168,6 +170,21 @@ func (ss *scopes) intern(database string, result []string) *scope {
 	}
 	ss.all[digest] = sc
 	return sc
+}
+
+// Values of pgrecall.cache.
+const (
+	modeOff    = "off"
+	modeShadow = "shadow"
+)
+
+// switchedOn reads a custom setting as PostgreSQL reads booleans (manual, section 20.1.1), by the words that people use.
+func switchedOn(value string) bool {
+	switch strings.ToLower(value) {
+	case "on", "true", "yes", "1":
+		return true
+	}
+	return false
 }
 
 // decodableEncoding tells whether every byte below 0x80 of a text in this client_encoding is the ASCII character. In the

@@ -14,10 +14,13 @@ type Status struct {
 	Bypasses     map[string]int64 `json:"bypasses"`
 	HitRate      float64          `json:"hit_rate"` // hits among hits and misses and bypassed reads, 0 to 1
 	SavedSeconds float64          `json:"saved_seconds"`
-	Clients      int64            `json:"clients"`
-	Upstreams    int64            `json:"upstreams"`
-	L1           cache.Stats      `json:"l1"`
-	Databases    []DatabaseStatus `json:"databases"`
+	// Verifications counts comparisons with the server by result: same, different, inconclusive.
+	Verifications map[string]int64 `json:"verifications"`
+	Doubts        []Doubt          `json:"doubts,omitempty"` // shapes that are not cached because they differed
+	Clients       int64            `json:"clients"`
+	Upstreams     int64            `json:"upstreams"`
+	L1            cache.Stats      `json:"l1"`
+	Databases     []DatabaseStatus `json:"databases"`
 }
 
 // DatabaseStatus is the state of one database's catalog.
@@ -32,12 +35,16 @@ func (srv *Server) Status() Status {
 	m := srv.metrics
 	st := Status{
 		Outcomes: map[string]int64{}, Bypasses: map[string]int64{}, SavedSeconds: float64(m.saved.Load()) / 1e9,
+		Verifications: map[string]int64{}, Doubts: srv.Doubts(),
 		Clients: m.clients.Load(), Upstreams: m.upstreams.Load(), L1: srv.L1.Stats(),
 	}
 	for o, name := range outcomeNames {
 		if name != "" {
 			st.Outcomes[name] = m.counts[o].Load()
 		}
+	}
+	for v, name := range verdictNames {
+		st.Verifications[name] = m.verdictCounts[v].Load()
 	}
 	for reason, n := range m.bypassCounts {
 		if v := n.Load(); v > 0 {

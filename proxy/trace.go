@@ -1,0 +1,73 @@
+package proxy
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/pgrecall/pgrecall/cache"
+	"github.com/pgrecall/pgrecall/cachepolicy"
+	"github.com/pgrecall/pgrecall/wire"
+)
+
+// The notices of SET pgrecall.trace = on: one before the end of each answer, in words that a program can split.
+
+// traceHit tells of an answer from the cache.
+func (s *session) traceHit(entry *cache.Entry) []byte {
+	now := cache.Monotonic()
+	var b strings.Builder
+	b.WriteString("pgrecall: source=l1 age=")
+	b.WriteString(seconds(now - entry.Filled))
+	if ttl, _, ok := entry.Source.Rule(s.srv.policy.Load().number); ok {
+		b.WriteString(" ttl=")
+		b.WriteString(ttl.String())
+	}
+	b.WriteString(" tables=")
+	b.WriteString(entry.Source.Label)
+	return notice(b.String())
+}
+
+// traceForwarded tells of an answer from the upstream. Details name objects, never values.
+func traceForwarded(p *plan, outcome outcome, reason cachepolicy.Reason) []byte {
+	var b strings.Builder
+	b.WriteString("pgrecall: source=upstream outcome=")
+	b.WriteString(outcomeNames[outcome])
+	detail := ""
+	switch {
+	case outcome == outcomeBypass:
+		b.WriteString(" reason=")
+		b.WriteString(string(reason))
+		if reason == p.decision.Reason {
+			detail = p.decision.Detail
+		}
+	case outcome == outcomeWrite && p.touched.Whole:
+		b.WriteString(" invalidates=everything")
+		detail = p.touched.Reason
+	case outcome == outcomeWrite:
+		b.WriteString(" invalidates=")
+		for i, oid := range p.touched.Relations {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			if r := p.snapshot.ByOID(oid); r != nil {
+				b.WriteString(r.Schema + "." + r.Name)
+			} else {
+				b.WriteString(strconv.Itoa(int(oid)))
+			}
+		}
+	}
+	if detail != "" {
+		b.WriteString(" detail=")
+		b.WriteString(strconv.Quote(detail))
+	}
+	return notice(b.String())
+}
+
+// seconds writes a duration, given in nanoseconds, in seconds.
+func seconds(nanoseconds int64) string {
+	return strconv.FormatFloat(time.Duration(nanoseconds).Seconds(), 'f', 3, 64) + "s"
+}
+
+func notice(text string) []byte {
+	return wire.AppendNotice(nil, wire.Fields{Severity: wire.SeverityNotice, Code: "00000", Message: text})
+}

@@ -1,0 +1,191 @@
+package proxy
+
+import (
+	"math"
+	"math/rand/v2"
+
+	"github.com/pgrecall/pgrecall/cache"
+	"github.com/pgrecall/pgrecall/wire"
+)
+
+// verification checks one hit after the client has got it: the same query is read from the server, the cache is looked up again, and the
+// server is read once more. If the server said the same twice and the cache something else in between, the cache was wrong. It runs over
+// the session's own upstream connection, so that role, settings and rights are the session's, and nobody but the session's next
+// statement waits for it. The frontend side makes it; from then on it belongs to the backend side. All methods accept nil.
+type verification struct {
+	session *session
+	key     cache.Key
+	entry   *cache.Entry
+
+	read    int // answers that are complete
+	row     [2][]byte
+	data    [2][]byte
+	failed  bool
+	current bool // the entry would still have been served between the two
+}
+
+// SetVerify sets the share of hits that are checked in the background, from 0 for none to 1 for all.
+func (srv *Server) SetVerify(share float64) { srv.verify.Store(math.Float64bits(share)) }
+
+// unverified is after how many hits a session looks again whether verification has been turned on.
+const unverified = 1 << 12
+
+// sampled tells whether the hit that was just counted is to be verified.
+func (s *session) sampled() bool {
+	f := &s.frontend
+	if f.untilCheck--; f.untilCheck > 0 {
+		return false
+	}
+	share := math.Float64frombits(s.srv.verify.Load())
+	first := f.untilCheck < 0 // the session's first hit: the count has not been drawn yet
+	if share <= 0 {
+		f.untilCheck = unverified
+		return false
+	}
+	f.untilCheck = int(min(rand.ExpFloat64()/share, 1<<30)) + 1 //nolint:gosec // which hits are checked is no secret
+	if share >= 1 {
+		f.untilCheck = 1
+	}
+	return !first || share >= 1 || rand.Float64() < share //nolint:gosec // as above
+}
+
+// verifiable tells whether a query of pgrecall's own may run in the session now.
+func (s *session) verifiable() bool {
+	f := &s.frontend
+	return byte(s.status.Load()) == wire.StatusIdle && s.pending.Load() == 0 && !f.unsynced && len(f.portals) == 0 && !s.confused.Load()
+}
+
+// verifyQuery begins the verification of a hit in the simple protocol.
+func (s *session) verifyQuery(key cache.Key, entry *cache.Entry, text []byte) {
+	b, at := wire.Begin(nil, wire.Parse)
+	b = append(append(wire.AppendString(b, probeName), text...), 0)
+	b = wire.End(append(b, 0, 0), at)
+	s.verifyWith(key, entry, b, probeName, []byte{0, 0, 0, 0, 0, 0})
+}
+
+// verifyPortal begins the verification of a hit in the extended protocol. Tail is what follows the names in the Bind message.
+func (s *session) verifyPortal(po *portal, entry *cache.Entry, tail []byte) {
+	p := po.prepared
+	if p.message == nil { // the server knows it by its name
+		if p.sent && !p.failed.Load() && !p.lost.Load() && s.frontend.named([]byte(p.name)) == p {
+			s.verifyWith(po.key, entry, nil, p.name, tail)
+		}
+		return
+	}
+	scan := wire.Scan(p.message[wire.HeaderSize:])
+	scan.Name()
+	text, types := scan.String(), scan.Rest()
+	b, at := wire.Begin(nil, wire.Parse)
+	b = append(append(wire.AppendString(b, probeName), text...), 0)
+	b = wire.End(append(b, types...), at)
+	s.verifyWith(po.key, entry, b, probeName, tail)
+}
+
+// verifyWith reads twice with a statement, which the Parse message makes where it is not there yet.
+func (s *session) verifyWith(key cache.Key, entry *cache.Entry, parse []byte, statement string, tail []byte) {
+	if s.servedByAge(entry) {
+		return
+	}
+	v := &verification{session: s, key: key, entry: entry}
+	e := expectation{swallow: true, outcome: outcomeProbe, aside: &aside{verification: v}}
+	var out []byte
+	send := func(kind expectKind, b []byte) {
+		e.kind = kind
+		s.push(e)
+		out = append(out, b...)
+	}
+	named := func(typ byte, fields ...byte) []byte {
+		b, at := wire.Begin(nil, typ)
+		if typ != wire.Execute {
+			b = append(b, fields...)
+			return wire.End(wire.AppendString(b, probeName), at)
+		}
+		return wire.End(append(wire.AppendString(b, probeName), fields...), at)
+	}
+	if parse != nil {
+		send(expectParse, parse)
+	}
+	for range 2 {
+		b, at := wire.Begin(nil, wire.Bind)
+		b = wire.AppendString(wire.AppendString(b, probeName), statement)
+		send(expectBind, wire.End(append(b, tail...), at))
+		if entry.Row != nil {
+			send(expectDescribe, named(wire.Describe, 'P'))
+		}
+		send(expectExecute, named(wire.Execute, 0, 0, 0, 0))
+		send(expectClose, named(wire.Close, 'P'))
+		send(expectSync, []byte(wire.SyncMessage))
+	}
+	if parse != nil {
+		// In a cycle of its own: an error in the one before must not leave the statement behind.
+		send(expectClose, named(wire.Close, 'S'))
+		send(expectSync, []byte(wire.SyncMessage))
+	}
+	_ = s.sendUpstream(out)
+}
+
+func (v *verification) fail() {
+	if v != nil {
+		v.failed = true
+	}
+}
+
+// described takes the row description.
+func (v *verification) described(message []byte) {
+	if v != nil && v.read < len(v.row) {
+		v.row[v.read] = append([]byte(nil), message...)
+	}
+}
+
+// rows takes a DataRow or CommandComplete message, nil for one that is too long.
+func (v *verification) rows(message []byte) {
+	if v == nil || v.failed || v.read >= len(v.data) {
+		return
+	}
+	i := v.read
+	if message == nil || len(v.data[i])+len(message) > len(v.entry.Data)+wordyEnough {
+		v.data[i] = append(v.data[i], '!') // it is another answer, whatever follows
+		return
+	}
+	v.data[i] = append(v.data[i], message...)
+}
+
+// wordyEnough is by how many bytes an answer may be longer than what is cached and still be kept whole. Longer ones differ anyway.
+const wordyEnough = 64 << 10
+
+// synced ends an answer, and judges after the second. The upstream has sent ReadyForQuery, or nothing will come any more.
+func (v *verification) synced() {
+	if v == nil {
+		return
+	}
+	v.read++
+	switch v.read {
+	case 1:
+		v.current = v.servable()
+	case 2:
+		v.judge()
+	}
+}
+
+// servable tells whether another hit would get the entry at this moment.
+func (v *verification) servable() bool {
+	srv := v.session.srv
+	ttl, ageOnly, ok := v.entry.Source.Rule(srv.policy.Load().number)
+	return ok && !ageOnly && srv.L1.Get(v.key) == v.entry && srv.slots.Valid(v.entry.Stamp) && !v.entry.Expired(v.key, cache.Monotonic(), ttl)
+}
+
+func (v *verification) judge() {
+	srv := v.session.srv
+	rowsAsCached := func(i int) bool { return string(v.row[i]) == string(v.entry.Row) && sameRows(v.data[i], v.entry.Data) }
+	switch {
+	case v.failed:
+		srv.verified(inconclusive, nil, v.entry, nil)
+	case rowsAsCached(0):
+		srv.verified(same, nil, v.entry, nil)
+	case !v.current || string(v.row[0]) != string(v.row[1]) || !sameRows(v.data[0], v.data[1]):
+		srv.verified(inconclusive, nil, v.entry, nil)
+	default:
+		srv.verified(different, &v.key, v.entry, [][]byte{nil, v.row[1], v.data[1]})
+		srv.distrust(v.entry.Source)
+	}
+}
