@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
@@ -64,10 +65,10 @@ func (c *comparison) settle(f *fill) bool {
 	switch {
 	case !c.srv.slots.Valid(c.entry.Stamp) || c.entry.Row != nil && f.row == nil && !f.only:
 		c.srv.verified(inconclusive, nil, c.entry, nil)
-	case f.only && string(f.parameter) == string(c.entry.Parameters) && string(f.row) == string(c.entry.Row):
+	case f.only && bytes.Equal(f.parameter, c.entry.Parameters) && bytes.Equal(f.row, c.entry.Row):
 		c.srv.verified(same, nil, c.entry, nil)
 		return true
-	case !f.only && (c.entry.Row == nil || f.row == nil || string(f.row) == string(c.entry.Row)) && sameRows(f.data, c.entry.Data):
+	case !f.only && (c.entry.Row == nil || f.row == nil || bytes.Equal(f.row, c.entry.Row)) && sameRows(f.data, c.entry.Data):
 		c.srv.verified(same, nil, c.entry, nil)
 		return true
 	default:
@@ -79,7 +80,7 @@ func (c *comparison) settle(f *fill) bool {
 // sameRows tells whether two answers, DataRow messages and CommandComplete, hold the same rows. PostgreSQL may return rows in another order
 // each time where a query leaves it open (manual, section 7.5), so order does not count.
 func sameRows(a, b []byte) bool {
-	if string(a) == string(b) {
+	if bytes.Equal(a, b) {
 		return true
 	}
 	if len(a) != len(b) {

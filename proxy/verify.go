@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"math"
 	"math/rand/v2"
 
@@ -42,11 +43,11 @@ func (s *session) sampled() bool {
 		f.untilCheck = unverified
 		return false
 	}
-	f.untilCheck = int(min(rand.ExpFloat64()/share, 1<<30)) + 1 //nolint:gosec // which hits are checked is no secret
+	f.untilCheck = int(min(rand.ExpFloat64()/share, 1<<30)) + 1
 	if share >= 1 {
 		f.untilCheck = 1
 	}
-	return !first || share >= 1 || rand.Float64() < share //nolint:gosec // as above
+	return !first || share >= 1 || rand.Float64() < share
 }
 
 // verifiable tells whether a query of pgrecall's own may run in the session now.
@@ -176,13 +177,13 @@ func (v *verification) servable() bool {
 
 func (v *verification) judge() {
 	srv := v.session.srv
-	rowsAsCached := func(i int) bool { return string(v.row[i]) == string(v.entry.Row) && sameRows(v.data[i], v.entry.Data) }
+	rowsAsCached := func(i int) bool { return bytes.Equal(v.row[i], v.entry.Row) && sameRows(v.data[i], v.entry.Data) }
 	switch {
 	case v.failed:
 		srv.verified(inconclusive, nil, v.entry, nil)
 	case rowsAsCached(0):
 		srv.verified(same, nil, v.entry, nil)
-	case !v.current || string(v.row[0]) != string(v.row[1]) || !sameRows(v.data[0], v.data[1]):
+	case !v.current || !bytes.Equal(v.row[0], v.row[1]) || !sameRows(v.data[0], v.data[1]):
 		srv.verified(inconclusive, nil, v.entry, nil)
 	default:
 		srv.verified(different, &v.key, v.entry, [][]byte{nil, v.row[1], v.data[1]})

@@ -65,6 +65,8 @@ func meaning(r cachepolicy.Reason) (what, change string) {
 		return "The configuration turns the cache off.", "Set cache.mode: on."
 	case cachepolicy.ReasonShadow:
 		return "In shadow mode every read goes to PostgreSQL.", "Set cache.mode: on."
+	case cachepolicy.ReasonDiffered:
+		return "A verification found that the cache and the server differ for this shape.", "Find the cause (a write that bypasses pgrecall, most likely), then POST /api/allow."
 	case cachepolicy.ReasonResultLarge:
 		return "The result is larger than max_result allows.", "Raise max_result for these tables, or read less."
 	case cachepolicy.ReasonTransaction:
