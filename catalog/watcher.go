@@ -45,6 +45,7 @@ type Watcher struct {
 	snapshot atomic.Pointer[Snapshot]
 	latest   atomic.Pointer[Snapshot] // what Snapshot returns; written with mu held
 	wake     chan struct{}            // holds one message: look now
+	urgent   chan struct{}            // holds one message: somebody waits for the look
 	prober   prober
 	pid      atomic.Uint32 // of the backend that Run uses
 
@@ -52,7 +53,8 @@ type Watcher struct {
 	generation uint64    // number of calls of Invalidate
 	looked     time.Time // when the last complete look began
 	err        error
-	expiry     *time.Timer // withdraws the snapshot; nil before the first
+	expiry     *time.Timer   // withdraws the snapshot; nil before the first
+	installed  chan struct{} // closed when a snapshot is installed; nil while nobody waits
 
 	// The rest is Run's alone.
 	last  *Snapshot // the last one that OnChange was told of
@@ -82,7 +84,7 @@ func NewWatcher(options Options) *Watcher {
 	options.Config.RuntimeParams["application_name"] = "pgrecall"
 	options.Config.RuntimeParams["client_encoding"] = "UTF8"
 	options.Config.RuntimeParams["standard_conforming_strings"] = "on"
-	return &Watcher{options: options, wake: make(chan struct{}, 1), prober: prober{config: options.Config}}
+	return &Watcher{options: options, wake: make(chan struct{}, 1), urgent: make(chan struct{}, 1), prober: prober{config: options.Config}}
 }
 
 // Snapshot returns the current snapshot, nil while none is valid. It costs one atomic load.
@@ -103,6 +105,33 @@ func (w *Watcher) Invalidate() {
 	case w.wake <- struct{}{}:
 	default:
 	}
+}
+
+// Await returns the current snapshot, or waits for the next one until done is closed or the time is over; nil then. The look that
+// it waits for is not put off.
+func (w *Watcher) Await(done <-chan struct{}, most time.Duration) *Snapshot {
+	w.mu.Lock()
+	if s := w.snapshot.Load(); s != nil {
+		w.mu.Unlock()
+		return s
+	}
+	if w.installed == nil {
+		w.installed = make(chan struct{})
+	}
+	installed := w.installed
+	w.mu.Unlock()
+	select {
+	case w.urgent <- struct{}{}:
+	default:
+	}
+	timer := time.NewTimer(most)
+	defer timer.Stop()
+	select {
+	case <-installed:
+	case <-done:
+	case <-timer.C:
+	}
+	return w.snapshot.Load()
 }
 
 // Ready tells whether a snapshot is valid.
@@ -213,7 +242,7 @@ const (
 // rest waits for the next look; false when ctx ended.
 func (w *Watcher) rest(ctx context.Context, took time.Duration) bool {
 	if w.paced {
-		pause(ctx, nil, min(restFactor*took, longestGap))
+		pause(ctx, w.urgent, min(restFactor*took, longestGap))
 	}
 	w.paced = pause(ctx, w.wake, w.options.Interval)
 	return ctx.Err() == nil
@@ -255,6 +284,10 @@ func (w *Watcher) look(ctx context.Context, conn *pgx.Conn, reconnected bool) er
 	}
 	w.looked = began
 	w.snapshot.Store(loaded)
+	if w.installed != nil {
+		close(w.installed)
+		w.installed = nil
+	}
 	if w.expiry == nil {
 		w.expiry = time.AfterFunc(2*w.options.Interval, w.expire)
 	} else {

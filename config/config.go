@@ -42,6 +42,8 @@ type Config struct {
 	Replication string
 	// CatalogInterval is the time between two looks at the upstream's catalog.
 	CatalogInterval time.Duration
+	// CatalogWait is how long a statement waits for the catalog to be loaded anew, 0 for not at all.
+	CatalogWait time.Duration
 
 	// MaxConnections is the number of client connections above which new ones are refused.
 	MaxConnections int

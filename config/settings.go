@@ -105,6 +105,8 @@ func settings() []setting {
 			[]string{"auto", "on", "off"}, func(c *Config) *string { return &c.Replication }),
 		duration("catalog-interval", "catalog.interval", "time between two looks at the upstream's catalog", 100*time.Millisecond, 24*time.Hour,
 			func(c *Config) *time.Duration { return &c.CatalogInterval }),
+		duration("catalog-wait", "catalog.wait", "how long a statement waits for the catalog after definitions changed; 0: it is forwarded and not cached", 0, time.Minute,
+			func(c *Config) *time.Duration { return &c.CatalogWait }),
 
 		{flag: "max-connections", path: "limits.max_connections", value: "N",
 			usage: "client connections above which new ones are refused",

@@ -55,9 +55,9 @@ func (e *expectation) noticed(typ byte, message []byte) []byte {
 	}
 	switch typ {
 	case wire.CommandComplete, wire.EmptyQueryResponse, wire.PortalSuspended, wire.ErrorResponse:
-		b := append(e.aside.notice, message...)
+		b := e.aside.notice
 		e.aside.notice = nil
-		return b
+		return append(b, message...)
 	}
 	return nil
 }

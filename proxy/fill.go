@@ -29,6 +29,7 @@ type fill struct {
 	finished  bool // CommandComplete has come
 	aborted   bool
 	stored    bool
+	entry     *cache.Entry // once it is stored
 }
 
 // abort gives the fill up: its answer is not one that can be repeated.
@@ -121,7 +122,7 @@ func (f *fill) store(s *session) {
 	now := cache.Monotonic()
 	entry := cache.NewEntry(f.parameter, f.row, f.data, f.stamp, f.source, now, now-f.started)
 	s.srv.L1.Put(f.key, entry)
-	f.stored = true
+	f.stored, f.entry = true, entry
 	f.data, f.row, f.parameter = nil, nil, nil
 	if f.flight != nil {
 		f.flight.Finish(entry)

@@ -112,8 +112,12 @@ func (s *session) forwardBind(message []byte, whole bool) {
 		}
 		s.checkScope()
 		if whole && p != nil && !p.failed.Load() {
-			key, reason := s.bindKey(p, scan.Rest())
+			tail := scan.Rest()
+			key, reason := s.bindKey(p, tail)
 			po.key, po.keyed, po.reason = key, reason == cachepolicy.ReasonNone, reason
+			if po.keyed && s.shadowed() {
+				po.tail = append([]byte(nil), tail...)
+			}
 			s.stampPortal(po)
 		}
 		s.notePortal(string(portalName), po)
@@ -185,6 +189,7 @@ func (s *session) forwardExecute(scan *wire.Scanner, size int) {
 			e.fill = s.newPortalFill(p, po)
 			s.compare(e.fill, po.prepared.directive)
 			e.outcome, reason = e.fill.outcome()
+			s.keepFill(filled{fill: e.fill, portal: po, tail: po.tail})
 		}
 	case e.outcome == outcomeBypass:
 		reason = po.why(p, limit)

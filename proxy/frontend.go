@@ -295,6 +295,9 @@ func (s *session) startCycle() {
 	f := &s.frontend
 	f.known = s.idle() && !f.unsynced
 	f.cycles++
+	if s.srv.CatalogWait > 0 && f.known && f.database != nil && f.database.watcher != nil {
+		f.database.watcher.Await(s.done, s.srv.CatalogWait)
+	}
 	if !f.known {
 		return
 	}
@@ -307,6 +310,7 @@ func (s *session) startCycle() {
 		if len(f.portals) > 0 {
 			clear(f.portals)
 		}
+		s.verifyFill()
 	}
 	f.clean = status == wire.StatusIdle || status == wire.StatusInTransaction && f.pureBlock
 }

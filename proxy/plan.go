@@ -76,6 +76,8 @@ func (srv *Server) newPlan(statement *parser.Statement, sc *scope, d *database) 
 		(command.Isolation == "" || command.Isolation == "read committed" || command.Isolation == "read uncommitted")
 	p.ends = mayEndBlock(statement)
 	switch {
+	case read && p.snapshot == nil && !p.touched.Definition: // most likely nothing but a read: foresight is careful all the same
+		p.outcome = outcomeBypass
 	case p.touched.Whole || len(p.touched.Relations) > 0 || p.touched.Definition:
 		p.outcome = outcomeWrite
 	case read:

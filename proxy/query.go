@@ -70,6 +70,9 @@ func (s *session) handleQuery(message []byte) {
 		_ = s.sendUpstream([]byte(wire.SyncMessage))
 	}
 	f.forgetUnnamed(true)
+	if fl != nil && s.shadowed() {
+		s.keepFill(filled{fill: fl, text: append([]byte(nil), text...)})
+	}
 	s.push(expectation{kind: expectQuery, outcome: outcome, fill: fl, fence: f.takeFence(), ending: f.takeEnding(), aside: notice, sent: s.now()})
 }
 

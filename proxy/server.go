@@ -46,6 +46,7 @@ type Options struct {
 	CacheMode       string        // "on", "off" or "shadow"
 	Verify          float64       // share of hits that are checked in the background, 0 to 1; see SetVerify
 	CatalogInterval time.Duration // between checks for definitions that changed elsewhere
+	CatalogWait     time.Duration // how long a statement waits for the catalog after definitions changed; 0: it is forwarded
 }
 
 // planLimit is the number of plans (decisions for one statement in one scope) that are remembered.

@@ -76,6 +76,7 @@ type frontend struct {
 	dropped          bool // the message in hand was answered here
 
 	untilCheck    int                // hits until one is verified
+	filled        filled
 	temporaryView bool               // the session has made a temporary view
 	pureBlock     bool               // the open transaction block is READ COMMITTED and has only read
 	blockFence    *invalidator.Fence // what the open block wrote: fenced when it may commit

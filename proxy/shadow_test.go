@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -232,6 +233,34 @@ func TestTraceTellsOfEachAnswer(t *testing.T) {
 		value(t, c, "SELECT id FROM t")
 		if len(heard) != 0 {
 			t.Errorf("trace off: %q", heard)
+		}
+	})
+}
+
+// TestShadowVerifiesWhatEnters: with verify, what is read once is compared, too.
+func TestShadowVerifiesWhatEnters(t *testing.T) {
+	bothProtocols(t, func(t *testing.T, parameters ...string) {
+		r := startOn(t, pgtest.Shared(t).NewDatabase(t), func(o *proxy.Options) { o.CacheMode, o.Verify, o.CatalogWait = "shadow", 1, 10*time.Second },
+			"CREATE TABLE t (id int PRIMARY KEY, name text)", "INSERT INTO t SELECT i, 'n' || i FROM generate_series(1, 100) i",
+			"CREATE FUNCTION lies(int) RETURNS float8 IMMUTABLE LANGUAGE sql AS 'SELECT random()'")
+		c := r.connect(parameters...)
+		for i := range 10 {
+			value(t, c, "SELECT name FROM t WHERE id = $1", i+1)
+		}
+		value(t, c, "SELECT 1")
+		if n := verifications(r, "same"); n < 9 {
+			t.Errorf("%d answers that entered were compared, want 9 at least", n)
+		}
+		value(t, c, "SELECT lies(id) FROM t WHERE id = $1", 1)
+		mustExec(t, c, "CREATE TABLE another (id int)")
+		before := verifications(r, "same")
+		value(t, c, "SELECT count(*) FROM another") // waits for the catalog
+		value(t, c, "SELECT 1")
+		if verifications(r, "same") == before {
+			t.Error("a statement after DDL did not wait for the catalog")
+		}
+		if verifications(r, "inconclusive") == 0 || verifications(r, "different") != 0 {
+			t.Errorf("%v", r.Status().Verifications)
 		}
 	})
 }

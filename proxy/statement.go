@@ -44,6 +44,7 @@ type portal struct {
 	executed bool // answered here, to its end
 	entry    *cache.Entry
 	row      []byte // RowDescription; belongs to the backend side
+	tail     []byte // of the Bind message, for a verification in shadow mode
 
 	// plan and stamp are of the moment before the Bind message was sent upstream: the server takes the snapshot that the portal's rows
 	// come from then, however late Execute comes. The stamp is nil where a write was under way.

@@ -23,6 +23,7 @@ type verification struct {
 	data    [2][]byte
 	failed  bool
 	current bool // the entry would still have been served between the two
+	done    chan struct{}
 }
 
 // SetVerify sets the share of hits that are checked in the background, from 0 for none to 1 for all.
@@ -57,21 +58,21 @@ func (s *session) verifiable() bool {
 }
 
 // verifyQuery begins the verification of a hit in the simple protocol.
-func (s *session) verifyQuery(key cache.Key, entry *cache.Entry, text []byte) {
+func (s *session) verifyQuery(key cache.Key, entry *cache.Entry, text []byte) *verification {
 	b, at := wire.Begin(nil, wire.Parse)
 	b = append(append(wire.AppendString(b, probeName), text...), 0)
 	b = wire.End(append(b, 0, 0), at)
-	s.verifyWith(key, entry, b, probeName, []byte{0, 0, 0, 0, 0, 0})
+	return s.verifyWith(key, entry, b, probeName, []byte{0, 0, 0, 0, 0, 0})
 }
 
 // verifyPortal begins the verification of a hit in the extended protocol. Tail is what follows the names in the Bind message.
-func (s *session) verifyPortal(po *portal, entry *cache.Entry, tail []byte) {
+func (s *session) verifyPortal(po *portal, entry *cache.Entry, tail []byte) *verification {
 	p := po.prepared
 	if p.message == nil { // the server knows it by its name
 		if p.sent && !p.failed.Load() && !p.lost.Load() && s.frontend.named([]byte(p.name)) == p {
-			s.verifyWith(po.key, entry, nil, p.name, tail)
+			return s.verifyWith(po.key, entry, nil, p.name, tail)
 		}
-		return
+		return nil
 	}
 	scan := wire.Scan(p.message[wire.HeaderSize:])
 	scan.Name()
@@ -79,15 +80,55 @@ func (s *session) verifyPortal(po *portal, entry *cache.Entry, tail []byte) {
 	b, at := wire.Begin(nil, wire.Parse)
 	b = append(append(wire.AppendString(b, probeName), text...), 0)
 	b = wire.End(append(b, types...), at)
-	s.verifyWith(po.key, entry, b, probeName, tail)
+	return s.verifyWith(po.key, entry, b, probeName, tail)
+}
+
+// filled is the latest fill of a session in shadow mode, with what it takes to read it again.
+type filled struct {
+	fill   *fill
+	text   []byte  // simple protocol
+	portal *portal // extended
+	tail   []byte
+}
+
+// keepFill remembers a fill to be verified before the session's next statement: shadow mode has no hits to verify.
+func (s *session) keepFill(f filled) {
+	if f.fill != nil && f.fill.comparison == nil && s.shadowed() && s.sampled() {
+		s.frontend.filled = f
+	}
+}
+
+// verifyFill verifies what the session's last statement left in the cache, and waits for the outcome. The session is idle.
+func (s *session) verifyFill() {
+	last := s.frontend.filled
+	if last.fill == nil {
+		return
+	}
+	s.frontend.filled = filled{}
+	if last.fill.entry == nil || !s.verifiable() || s.frontend.scope == nil || s.settingsDirty.Load() {
+		return
+	}
+	var v *verification
+	if last.portal != nil {
+		v = s.verifyPortal(last.portal, last.fill.entry, last.tail)
+	} else {
+		v = s.verifyQuery(last.fill.key, last.fill.entry, last.text)
+	}
+	if v == nil {
+		return
+	}
+	select {
+	case <-v.done:
+	case <-s.done:
+	}
 }
 
 // verifyWith reads twice with a statement, which the Parse message makes where it is not there yet.
-func (s *session) verifyWith(key cache.Key, entry *cache.Entry, parse []byte, statement string, tail []byte) {
+func (s *session) verifyWith(key cache.Key, entry *cache.Entry, parse []byte, statement string, tail []byte) *verification {
 	if s.servedByAge(entry) {
-		return
+		return nil
 	}
-	v := &verification{session: s, key: key, entry: entry}
+	v := &verification{session: s, key: key, entry: entry, done: make(chan struct{})}
 	e := expectation{swallow: true, outcome: outcomeProbe, aside: &aside{verification: v}}
 	var out []byte
 	send := func(kind expectKind, b []byte) {
@@ -123,6 +164,7 @@ func (s *session) verifyWith(key cache.Key, entry *cache.Entry, parse []byte, st
 		send(expectSync, []byte(wire.SyncMessage))
 	}
 	_ = s.sendUpstream(out)
+	return v
 }
 
 func (v *verification) fail() {
@@ -165,6 +207,7 @@ func (v *verification) synced() {
 		v.current = v.servable()
 	case 2:
 		v.judge()
+		close(v.done)
 	}
 }
 

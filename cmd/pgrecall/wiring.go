@@ -50,7 +50,7 @@ func newEngine(c *config.Config, up upstream, l1 *memory.Cache, clients *tls.Con
 			FlightWait:     c.FlightWait,
 		},
 		CacheMode:       c.Cache,
-		CatalogInterval: c.CatalogInterval,
+		CatalogInterval: c.CatalogInterval, CatalogWait: c.CatalogWait,
 	})
 }
 
