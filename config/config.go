@@ -29,6 +29,8 @@ type Config struct {
 
 	// Cache is on, off or shadow.
 	Cache string
+	// Verify is the share of answers from the cache that are checked against the upstream, 0 to 1.
+	Verify float64
 	// Redis is the URL of L2, "" for none. It may hold a password.
 	Redis string
 	// L1Size is the bound of L1 in bytes.

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -113,6 +114,28 @@ rules:
 	}
 	if r[2].Cache != cachepolicy.CacheNever || r[2].Match.Schema != "ledger" {
 		t.Errorf("%+v", r[2])
+	}
+}
+
+func TestShares(t *testing.T) {
+	for text, want := range map[string]float64{
+		"0": 0, "off": 0, "0%": 0, "0.1%": 0.001, "0.1 %": 0.001, ".5%": 0.005, "0.001": 0.001, "0.07%": 0.0007, "100%": 1, "0.000001%": 1e-8,
+	} {
+		for source, load := range map[string]func() (*Config, error){
+			"flag":     func() (*Config, error) { return Load([]string{"--verify", text}, noEnv) },
+			"variable": func() (*Config, error) { return Load(nil, env("PGRECALL_VERIFY", text)) },
+			"file":     func() (*Config, error) { return LoadFile(write(t, "cache:\n  verify: "+text+"\n")) },
+		} {
+			c, err := load()
+			if err != nil || math.Abs(c.Verify-want) > want/1e9 {
+				t.Errorf("%s %s: %v, %v", source, text, c, err)
+			}
+		}
+	}
+	for share, want := range map[float64]string{0: "0", 0.001: "0.1%", 0.0007: "0.07%", 1: "100%", 1e-8: "0.000001%", 1.0 / 3: "33.3333333333%"} {
+		if got := FormatShare(share); got != want {
+			t.Errorf("%v: %s, want %s", share, got, want)
+		}
 	}
 }
 

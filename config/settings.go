@@ -73,6 +73,13 @@ func settings() []setting {
 
 		word("cache", "cache.mode", "on, off, or shadow: reads go upstream and are compared",
 			[]string{"on", "off", "shadow"}, func(c *Config) *string { return &c.Cache }),
+		{flag: "verify", path: "cache.verify", value: "SHARE", reload: true,
+			usage: "share of answers from the cache that are checked against the upstream in the background, such as 0.1%; 0 or off for none",
+			get:   func(c *Config) []string { return []string{FormatShare(c.Verify)} },
+			set: func(c *Config, v []string) (err error) {
+				c.Verify, err = ParseShare(v[0])
+				return err
+			}},
 		secret(text("redis", "cache.redis", "URL", "turns L2 on: redis:// or rediss://, several separated by commas", checkRedis,
 			func(c *Config) *string { return &c.Redis })),
 		size("l1-size", "cache.l1_size", "memory for cached results", 1<<20, 1<<50,

@@ -88,6 +88,36 @@ func FormatDuration(d time.Duration) string {
 	return d.String()
 }
 
+// ParseShare reads a share such as "0.1%", "0.001" or "off", from 0 to 1. Numbers without a percent sign are fractions; from 1 on
+// they could be meant as percents as well and are errors.
+func ParseShare(s string) (float64, error) {
+	if s == "off" {
+		return 0, nil
+	}
+	digits, percent := strings.CutSuffix(s, "%")
+	digits = strings.TrimRight(digits, " ")
+	n, err := strconv.ParseFloat(digits, 64)
+	switch {
+	case err != nil || strings.Trim(digits, "0123456789.") != "":
+		return 0, fmt.Errorf("%q is not a share, such as 0.1%%, 0.001 or off", s)
+	case percent && n > 100:
+		return 0, fmt.Errorf("%q is too large: at most 100%%", s)
+	case percent:
+		return n / 100, nil
+	case n >= 1:
+		return 0, fmt.Errorf("%q has no percent sign: write %s%%, or 100%% for all", s, digits)
+	}
+	return n, nil
+}
+
+// FormatShare writes a share in percent, none as 0.
+func FormatShare(share float64) string {
+	if share == 0 {
+		return "0"
+	}
+	return strconv.FormatFloat(math.Round(share*1e12)/1e10, 'f', -1, 64) + "%"
+}
+
 func oneOf(s string, words ...string) error {
 	if slices.Contains(words, s) {
 		return nil

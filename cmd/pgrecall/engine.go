@@ -14,6 +14,8 @@ type engine interface {
 	// Shutdown ends in order while ctx lasts, and by force then.
 	Shutdown(ctx context.Context) error
 	SetPolicy(*cachepolicy.Policy)
+	// SetVerify sets the share of hits that are checked against the upstream, 0 to 1.
+	SetVerify(share float64)
 	// Watch loads the catalog of a database before its first client comes.
 	Watch(database string)
 	// Ready returns why clients can't be served from the cache, nil when they can.

@@ -132,6 +132,7 @@ func (r *reloader) reload() {
 	r.level.Set(logLevel(fresh.LogLevel))
 	r.epoch++
 	r.instance.setPolicy(fresh.Policy, r.epoch, longestTTL(fresh))
+	r.instance.engine.SetVerify(fresh.Verify)
 	logger.Info("configuration reloaded", "file", fresh.File, "changed", strings.Join(applied, ", "))
 	if len(restart) > 0 {
 		logger.Warn("some changes need a restart", "settings", strings.Join(restart, ", "))

@@ -8,8 +8,6 @@ import (
 // be worse than not running: somebody relies on it.
 func supported(c *config.Config) error {
 	switch {
-	case c.Cache == "shadow":
-		return &config.Error{Path: "cache.mode", What: "shadow is not in this version yet (--cache shadow)"}
 	case c.Redis != "":
 		return &config.Error{Path: "cache.redis", What: "a Redis is not in this version yet (--redis)"}
 	case c.Replication == "on":

@@ -50,6 +50,7 @@ func newEngine(c *config.Config, up upstream, l1 *memory.Cache, clients *tls.Con
 			FlightWait:     c.FlightWait,
 		},
 		CacheMode:       c.Cache,
+		Verify:          c.Verify,
 		CatalogInterval: c.CatalogInterval, CatalogWait: c.CatalogWait,
 	})
 }
