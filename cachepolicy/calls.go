@@ -9,13 +9,19 @@ import (
 
 // calls judges what a command calls: functions, operators, casts. Names are resolved along schemas.
 type calls struct {
-	snapshot *catalog.Snapshot
-	schemas  []string
-	named    []*catalog.Relation // the relations that the command names
-	text     string              // of the command
+	snapshot  *catalog.Snapshot
+	schemas   []string
+	temporary catalog.Temporary
+	named     []*catalog.Relation // the relations that the command names
+	text      string              // of the command
+
+	settings []string // custom ones that are read
 }
 
 func (c *calls) command(command *parser.Command) *refusal {
+	if bypass := c.readsSettings(command); bypass != nil {
+		return bypass
+	}
 	for _, f := range command.Functions {
 		if bypass := c.function(f); bypass != nil {
 			return bypass
@@ -39,12 +45,39 @@ func (c *calls) command(command *parser.Command) *refusal {
 	return nil
 }
 
+// readsSettings judges calls of current_setting.
+func (c *calls) readsSettings(command *parser.Command) *refusal {
+	if len(command.SettingsRead) > 0 && c.typeNamed("text") != c.snapshot.Type(nil, "pg_catalog", "text") {
+		return refuse(ReasonUnknownType, "text") // who knows what a constant that is cast to it says
+	}
+	for _, name := range command.SettingsRead {
+		switch {
+		case customSetting.MatchString(name):
+			c.settings = append(c.settings, name)
+		case !SettingInKey(name):
+			return refuse(ReasonStable, "current_setting("+name+")")
+		}
+	}
+	if command.SettingUnknown {
+		return refuse(ReasonStable, "current_setting")
+	}
+	return nil
+}
+
+// typeNamed returns the type that an unqualified name means, nil when there is none or it may be a temporary one.
+func (c *calls) typeNamed(name string) *catalog.Type {
+	if c.temporary.Shadows(name) {
+		return nil
+	}
+	return c.snapshot.Type(c.schemas, "", name)
+}
+
 // function judges a call: everything that it may mean must be safe, since which one PostgreSQL chooses depends on
 // types that nobody knows here.
 func (c *calls) function(f parser.Function) *refusal {
 	if f.Args == 1 && !f.Named && !f.Variadic { // perhaps a cast: manual, section 4.2.9
 		if t := c.snapshot.Type(c.schemas, f.Schema, f.Name); t != nil {
-			if bypass := c.cast(parser.Cast{Schema: f.Schema, Type: f.Name}); bypass != nil {
+			if bypass := c.conversion(parser.Cast{Schema: f.Schema, Type: f.Name}); bypass != nil {
 				return bypass
 			}
 			if !slices.ContainsFunc(c.snapshot.Functions(c.schemas, f.Schema, f.Name), accepts(f)) {
@@ -105,9 +138,18 @@ func (c *calls) operator(o parser.Operator) *refusal {
 	return nil
 }
 
-// cast judges a conversion. The grammar's own names for types (int, timestamp) mean pg_catalog's, others are looked
+// cast judges an explicit cast. The grammar's own names for types (int, timestamp) mean pg_catalog's, others are looked
 // up along the path; where both exist, both must be safe.
 func (c *calls) cast(cast parser.Cast) *refusal {
+	if temporarySchema(cast.Schema) || cast.Schema == "" && c.temporary.Shadows(cast.Type) {
+		return refuse(ReasonTemporary, cast.Type)
+	}
+	return c.conversion(cast)
+}
+
+// conversion judges a cast to a type that isn't a temporary one. Those are not found by a cast in function notation
+// (func_get_detail in src/backend/parser/parse_func.c).
+func (c *calls) conversion(cast parser.Cast) *refusal {
 	t := c.snapshot.Type(c.schemas, cast.Schema, cast.Type)
 	var builtin *catalog.Type
 	if cast.Schema == "" {

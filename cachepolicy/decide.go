@@ -25,7 +25,7 @@ func Decide(stmt *parser.Statement, scope *Scope, snapshot *catalog.Snapshot, po
 		return bypass.decision()
 	}
 	j := judge{snapshot: snapshot, database: scope.Database, seen: make(map[uint32]bool)}
-	named, bypass := j.command(command, stmt.Canonical, scope.Schemas, scope.Temporary)
+	named, bypass := j.command(command, stmt.Canonical, scope.Schemas, scope.temporaries())
 	if bypass != nil {
 		return bypass.decision()
 	}
@@ -33,7 +33,11 @@ func Decide(stmt *parser.Statement, scope *Scope, snapshot *catalog.Snapshot, po
 		return Decision{Reason: ReasonNoRelation}
 	}
 	slices.Sort(j.dependencies)
-	return policy.decide(&subject{stmt: stmt, scope: scope, snapshot: snapshot, named: named, all: j.dependencies})
+	slices.Sort(j.settings)
+	return policy.decide(&subject{
+		stmt: stmt, scope: scope, snapshot: snapshot, named: named,
+		all: j.dependencies, settings: slices.Compact(j.settings),
+	})
 }
 
 // refusal is why something can't be cached.
@@ -92,10 +96,11 @@ type judge struct {
 	database     string
 	seen         map[uint32]bool
 	dependencies []uint32
+	settings     []string // custom ones, with repetitions
 }
 
 // command judges a command, read from text, whose names are resolved along schemas. It returns the relations that it names.
-func (j *judge) command(c *parser.Command, text string, schemas []string, temporary bool) ([]*catalog.Relation, *refusal) {
+func (j *judge) command(c *parser.Command, text string, schemas []string, temporary catalog.Temporary) ([]*catalog.Relation, *refusal) {
 	named := make([]*catalog.Relation, 0, len(c.Reads))
 	for _, read := range c.Reads {
 		r, bypass := j.resolve(read, schemas, temporary)
@@ -110,17 +115,19 @@ func (j *judge) command(c *parser.Command, text string, schemas []string, tempor
 	if j.snapshot.UnsafeCasts {
 		return nil, refuse(ReasonUnsafeCast, "")
 	}
-	calls := calls{snapshot: j.snapshot, schemas: schemas, named: named, text: text}
-	return named, calls.command(c)
+	calls := calls{snapshot: j.snapshot, schemas: schemas, temporary: temporary, named: named, text: text}
+	bypass := calls.command(c)
+	j.settings = append(j.settings, calls.settings...)
+	return named, bypass
 }
 
 // resolve finds the relation that a name means.
-func (j *judge) resolve(name parser.Relation, schemas []string, temporary bool) (*catalog.Relation, *refusal) {
+func (j *judge) resolve(name parser.Relation, schemas []string, temporary catalog.Temporary) (*catalog.Relation, *refusal) {
 	detail := name.Name
 	if name.Schema != "" {
 		detail = name.Schema + "." + name.Name
 	}
-	if temporarySchema(name.Schema) || name.Schema == "" && temporary {
+	if temporarySchema(name.Schema) || name.Schema == "" && temporary.Shadows(name.Name) {
 		return nil, refuse(ReasonTemporary, detail)
 	}
 	if name.Catalog != "" && name.Catalog != j.database {
@@ -153,12 +160,17 @@ func (j *judge) relation(r *catalog.Relation) *refusal {
 		return refuse(ReasonSystemCatalog, detail)
 	case r.Persistence == 't':
 		return refuse(ReasonTemporary, detail)
-	case r.RowSecurity:
-		return refuse(ReasonRowSecurity, detail)
+	case r.TemporaryChildren:
+		return refuse(ReasonTemporary, "child of "+detail)
 	case r.UnsafeColumn != "":
 		return refuse(ReasonColumnType, detail+"."+r.UnsafeColumn)
 	}
 	j.dependencies = append(j.dependencies, r.OID)
+	if r.RowSecurity {
+		if bypass := j.policies(r, detail); bypass != nil {
+			return bypass
+		}
+	}
 	switch r.Kind {
 	case 'r', 'p':
 		return j.relations(r.Children, detail)
@@ -193,7 +205,7 @@ func (j *judge) view(r *catalog.Relation, detail string) *refusal {
 		bypass = syntax(command)
 	}
 	if bypass == nil {
-		_, bypass = j.command(command, r.ViewDefinition, []string{"pg_catalog"}, false)
+		_, bypass = j.command(command, r.ViewDefinition, []string{"pg_catalog"}, catalog.Temporary{})
 	}
 	if bypass == nil {
 		bypass = j.relations(r.ViewReads, detail)
@@ -202,6 +214,32 @@ func (j *judge) view(r *catalog.Relation, detail string) *refusal {
 		bypass.detail = "in view " + detail
 	}
 	return bypass
+}
+
+// policies judges what a relation's row security adds to queries of it. Which policies hold for whom follows from the user
+// and definitions, so that all that restrict reading are judged.
+func (j *judge) policies(r *catalog.Relation, detail string) *refusal {
+	for i := range r.Policies {
+		policy := &r.Policies[i]
+		if !policy.Reads() || policy.Using == "" {
+			continue
+		}
+		where := "in policy " + policy.Name + " on " + detail
+		command, bypass := single(j.snapshot.PolicyStatement(r, policy.Using, parser.Analyze))
+		if bypass != nil {
+			return refuse(ReasonRowSecurity, where)
+		}
+		if bypass = syntax(command); bypass == nil {
+			_, bypass = j.command(command, r.PolicyQuery(policy.Using), []string{"pg_catalog"}, catalog.Temporary{})
+		}
+		if bypass != nil {
+			if bypass.detail == "" {
+				bypass.detail = where
+			}
+			return bypass
+		}
+	}
+	return j.relations(r.PolicyReads, detail)
 }
 
 func system(r *catalog.Relation) bool {

@@ -1,6 +1,10 @@
 package cachepolicy
 
-import "time"
+import (
+	"time"
+
+	"github.com/pgrecall/pgrecall/catalog"
+)
 
 // Verdict is what happens to a read.
 type Verdict uint8
@@ -93,8 +97,15 @@ type Scope struct {
 	CurrentUser string
 	Schemas     []string // current_schemas(true), in order
 	Temporary   bool     // the session has a temporary schema: names may be shadowed
-	Digest      [32]byte
-	ID          uint64
+	// TemporaryNames are those of the relations and types in it, see catalog.Temporary; nil when they are not known.
+	TemporaryNames map[string]bool
+	Digest         [32]byte
+	ID             uint64
+}
+
+// temporaries returns what is known of the session's temporary schema.
+func (s *Scope) temporaries() catalog.Temporary {
+	return catalog.Temporary{Exists: s.Temporary, Names: s.TemporaryNames}
 }
 
 // Decision is the policy's answer for one statement in one scope.
@@ -107,4 +118,7 @@ type Decision struct {
 	Consistency Consistency
 	Rule        *Rule    // the rule that decided, nil for the defaults
 	Relations   []uint32 // OIDs of everything that the answer depends on, expanded, sorted
+	// Settings are the custom settings (app.tenant) that the answer depends on: lower case, sorted, once each. The key of a
+	// cached answer must hold the value of each, and tell one that is not set from an empty one.
+	Settings []string
 }

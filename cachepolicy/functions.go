@@ -7,11 +7,19 @@ import "strings"
 // search_path, default_text_search_config, xmloption, the database and the user. Each is here for a reason:
 //
 //   - They are stable because they print values with the types' output functions, or compute in the session's time zone.
+//
 //   - What reads the clock, the catalog, the server's or the transaction's state isn't here: age(x), now and its
-//     family, current_setting, pg_*, has_*, to_reg*, obj_description, format_type, *_is_visible, enum-independent lookups.
+//     family, pg_*, has_*, to_reg*, obj_description, format_type, *_is_visible, enum-independent lookups.
+//
 //   - What turns text into a type named at run time isn't here, since the text may be 'today': json_populate_record,
 //     json_to_record and their family.
+//
 //   - What runs a query given as text or reads relations isn't here: query_to_xml, ts_stat and their families.
+//
+//   - has_*_privilege isn't here: it looks up names, temporary ones too, and not all rights are part of the catalog's digest. pg_has_role is:
+//     roles and memberships change by statements that flush everything, and the watcher sees those of others.
+//
+//   - current_setting is judged by the name of the setting (SettingInKey, Decision.Settings).
 //
 // Casts in function notation (date(x), timestamptz(x)) are judged as casts.
 var stableAllowed = setOf( //nolint:gochecknoglobals // constant
@@ -36,6 +44,7 @@ var stableAllowed = setOf( //nolint:gochecknoglobals // constant
 	"enum_first", "enum_last", "enum_range",
 	// Who and where the session is.
 	"current_database", "current_schema", "current_schemas", "current_user", "session_user",
+	"pg_has_role", "current_setting",
 )
 
 // immutableDenied tells of functions of pg_catalog that are declared IMMUTABLE and still look at the catalog or the server.

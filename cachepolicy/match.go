@@ -15,6 +15,7 @@ type subject struct {
 	snapshot *catalog.Snapshot
 	named    []*catalog.Relation // in the text
 	all      []uint32            // named and what stands behind them
+	settings []string            // Decision.Settings
 
 	normalized *string // computed when a rule asks for it
 }
@@ -22,7 +23,7 @@ type subject struct {
 // decide applies the rules to a statement that may be cached.
 func (p *Policy) decide(s *subject) Decision {
 	d := Decision{
-		Verdict: Cache, Relations: s.all,
+		Verdict: Cache, Relations: s.all, Settings: s.settings,
 		TTL: p.DefaultTTL, MaxResult: int(p.MaxResult), Consistency: p.Consistency,
 	}
 	for i := range p.Rules {

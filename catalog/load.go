@@ -43,6 +43,7 @@ func Load(ctx context.Context, conn *pgx.Conn) (*Snapshot, error) {
 		{"columns", l.columns},
 		{"inheritance", l.inheritance},
 		{"views and rules", l.rules},
+		{"policies", l.policies},
 		{"triggers", l.triggers},
 		{"foreign keys", l.foreignKeys},
 		{"expressions", l.expressions},
@@ -51,6 +52,7 @@ func Load(ctx context.Context, conn *pgx.Conn) (*Snapshot, error) {
 		{"operators", l.operators},
 		{"casts", l.casts},
 		{"other definitions", l.others},
+		{"settings", l.settings},
 	} {
 		if err := part.load(); err != nil {
 			return nil, fmt.Errorf("read %s: %w", part.what, err)

@@ -62,11 +62,17 @@ SELECT a.attrelid, array_agg(a.attname::text ORDER BY a.attnum), array_agg(a.att
 // inheritance reads partitions and inheriting tables; a partition that is being detached still counts.
 func (l *loader) inheritance() error {
 	var child, parent uint32
-	return l.each("SELECT inhrelid, inhparent FROM pg_inherits ORDER BY inhrelid, inhseqno",
-		[]any{&child, &parent},
+	var temporary bool
+	return l.each(`
+SELECT i.inhrelid, i.inhparent, c.relpersistence = 't'
+  FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid ORDER BY i.inhrelid, i.inhseqno`,
+		[]any{&child, &parent, &temporary},
 		func() {
 			c, p := l.snapshot.byOID[child], l.snapshot.byOID[parent]
-			if c == nil || p == nil { // indexes
+			if p != nil && temporary {
+				p.TemporaryChildren = true
+			}
+			if c == nil || p == nil { // indexes, temporary tables
 				return
 			}
 			c.Parents = append(c.Parents, parent)

@@ -18,6 +18,9 @@ type Snapshot struct {
 	// HiddenCalls are the names of functions with one argument that takes rows, other than immutable ones. A
 	// query can call them without the syntax of a call: t.f means f(t) where t has no column f (manual, section 8.16.5).
 	HiddenCalls []string
+	// CustomSettings are the names of settings with a dot (app.tenant) that ALTER ROLE or ALTER DATABASE sets, or that
+	// a view or policy reads by current_setting: in lower case, sorted, once each.
+	CustomSettings []string
 
 	relations map[name]*Relation
 	byOID     map[uint32]*Relation
@@ -36,8 +39,12 @@ type Relation struct {
 	Kind         byte // relkind: r p v m f S ...
 	Persistence  byte // relpersistence: p u t
 	RowSecurity  bool
+	Policies     []Policy // those of row security, none while that is disabled
+	PolicyReads  []uint32 // relations that policies for reading name, the relation itself aside
 	Children     []uint32 // direct partitions and inheriting tables
 	Parents      []uint32
+	// TemporaryChildren is true when a session's temporary table inherits from it: that session sees other rows.
+	TemporaryChildren bool
 	// ViewDefinition is pg_get_viewdef with an empty search_path: all names outside pg_catalog are qualified. Of a
 	// materialized view it is what REFRESH runs: reading that one reads nothing else.
 	ViewDefinition string

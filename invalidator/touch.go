@@ -27,14 +27,13 @@ func (t Touched) Nothing() bool {
 }
 
 // Touches returns what stmt may change when a session with these current_schemas(true) executes it (DESIGN section
-// 4, the write closure). temporary tells that the session may have temporary relations. Without a snapshot
-// all that names a relation or calls anything touches the whole database.
+// 4, the write closure) and these temporary relations. Without a snapshot all that names a relation or calls anything touches the whole database.
 //
 // Transactions are the caller's: what is touched takes effect at COMMIT, or not at all.
 //
 // One thing is believed: a function that a user declares STABLE or IMMUTABLE does not write, as the manual demands
 // of it (section 38.7). PostgreSQL stops it from writing itself, not from calling a function that writes.
-func Touches(stmt *parser.Statement, schemas []string, temporary bool, snapshot *catalog.Snapshot) Touched {
+func Touches(stmt *parser.Statement, schemas []string, temporary catalog.Temporary, snapshot *catalog.Snapshot) Touched {
 	if stmt.Err != nil {
 		return Touched{Whole: true, Definition: true, Settings: true, Temp: true, Reason: "not parsed"}
 	}
@@ -63,7 +62,7 @@ func withSystem(schemas []string) []string {
 // closure collects what the commands of a statement touch.
 type closure struct {
 	schemas   []string
-	temporary bool
+	temporary catalog.Temporary
 	snapshot  *catalog.Snapshot
 
 	touched Touched
@@ -121,7 +120,7 @@ func (c *closure) command(command *parser.Command) {
 }
 
 // runs judges a command that reads, writes and calls.
-func (c *closure) runs(command *parser.Command, schemas []string, temporary bool) {
+func (c *closure) runs(command *parser.Command, schemas []string, temporary catalog.Temporary) {
 	if command.Unsupported || command.ExecutesUnknown {
 		c.unknown("unsupported syntax " + command.UnsupportedWhat)
 		return
@@ -134,12 +133,12 @@ func (c *closure) runs(command *parser.Command, schemas []string, temporary bool
 		c.settings(command)
 		return
 	}
-	c.calls(command, schemas)
+	c.calls(command, schemas, temporary)
 	for _, name := range command.Reads {
 		c.reads(name, schemas, temporary)
 	}
 	for _, w := range command.Writes {
-		c.writes(w, schemas)
+		c.writes(w, schemas, temporary)
 	}
 }
 
@@ -151,20 +150,32 @@ func (c *closure) settings(command *parser.Command) {
 }
 
 // reads judges a relation that is read: a view runs what it is made of.
-func (c *closure) reads(name parser.Relation, schemas []string, temporary bool) {
-	if temporarySchema(name.Schema) {
-		return
+func (c *closure) reads(name parser.Relation, schemas []string, temporary catalog.Temporary) {
+	if temporarySchema(name.Schema) || name.Schema == "" && temporary.Shadows(name.Name) {
+		c.readsTemporary(name.Name, temporary)
+		if temporarySchema(name.Schema) {
+			return
+		}
 	}
 	r, found := c.snapshot.Resolve(schemas, name.Schema, name.Name)
 	switch {
 	case found:
 		c.readsRelation(r)
-	case name.Schema == "" && temporary: // a temporary table; of views see Touched.TempView
+	case name.Schema == "" && temporary.Shadows(name.Name):
 	default:
 		c.whole("unknown relation " + name.Name)
 	}
 }
 
+// readsTemporary judges a temporary relation that is read: a view may run anything. Where nobody knows what it is see
+// Touched.TempView.
+func (c *closure) readsTemporary(name string, temporary catalog.Temporary) {
+	if _, known := temporary.Names[name]; known && !temporary.Plain(name) {
+		c.unknown("temporary relation " + name)
+	}
+}
+
+// readsRelation judges a relation of the catalog.
 func (c *closure) readsRelation(r *catalog.Relation) {
 	if c.read[r.OID] || system(r) {
 		return
@@ -173,6 +184,7 @@ func (c *closure) readsRelation(r *catalog.Relation) {
 	if r.RowSecurity && r.VolatileFunctions {
 		c.whole("volatile function in a policy of " + r.Name)
 	}
+	c.runsPolicies(r)
 	if r.Kind == 'v' {
 		c.runsDefinition(r)
 	}
@@ -185,7 +197,24 @@ func (c *closure) runsDefinition(r *catalog.Relation) {
 		c.unknown("definition of " + r.Name)
 		return
 	}
-	c.runs(definition, []string{"pg_catalog"}, false)
+	c.runs(definition, []string{"pg_catalog"}, catalog.Temporary{})
+}
+
+// runsPolicies judges the policies of row security, for reading and writing alike.
+func (c *closure) runsPolicies(r *catalog.Relation) {
+	for i := range r.Policies {
+		for _, expression := range []string{r.Policies[i].Using, r.Policies[i].Check} {
+			if expression == "" {
+				continue
+			}
+			command := c.snapshot.PolicyStatement(r, expression, parser.Analyze).Single()
+			if command == nil || command.Kind != parser.KindSelect {
+				c.unknown("policy of " + r.Name)
+				return
+			}
+			c.runs(command, []string{"pg_catalog"}, catalog.Temporary{})
+		}
+	}
 }
 
 func system(r *catalog.Relation) bool {

@@ -9,7 +9,7 @@ import (
 )
 
 // calls judges what a command calls: whatever a name may mean must be known not to write.
-func (c *closure) calls(command *parser.Command, schemas []string) {
+func (c *closure) calls(command *parser.Command, schemas []string, temporary catalog.Temporary) {
 	if c.snapshot.VolatileCasts {
 		c.whole("a cast with a volatile function exists")
 	}
@@ -20,6 +20,14 @@ func (c *closure) calls(command *parser.Command, schemas []string) {
 		c.operator(o, schemas)
 	}
 	for _, cast := range command.Casts {
+		if plain, known := temporary.Names[cast.Type]; known && cast.Schema == "" {
+			if !plain {
+				c.unknown("temporary type " + cast.Type)
+			}
+			if c.snapshot.Type(schemas, "", cast.Type) == nil {
+				continue
+			}
+		}
 		c.conversion(cast.Schema, cast.Type, schemas)
 	}
 	for _, attribute := range command.Attributes { // t.f may mean f(t), see catalog.Snapshot.HiddenCalls

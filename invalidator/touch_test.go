@@ -37,7 +37,7 @@ func newTouchFixture(t *testing.T) *touchFixture {
 }
 
 func (f *touchFixture) touches(sql string) Touched {
-	return Touches(parser.Analyze(sql), []string{"pg_catalog", "public"}, false, f.snapshot)
+	return Touches(parser.Analyze(sql), []string{"pg_catalog", "public"}, catalog.Temporary{}, f.snapshot)
 }
 
 func (f *touchFixture) names(oids []uint32) []string {
@@ -273,7 +273,7 @@ func TestTouchesWithoutRows(t *testing.T) {
 		{"SELECT schema_to_xml('public', true, true, '')", Touched{Whole: true, Definition: true}},
 		{"SELECT pg_import_system_collations('pg_catalog')", Touched{Whole: true, Definition: true}},
 		{"DELETE FROM pg_class", Touched{Whole: true, Definition: true}},
-		{"DELETE FROM pg_temp.x", Touched{}},
+		{"DELETE FROM pg_temp.x", Touched{Whole: true}},
 		{"SELECT * FROM pg_temp.x", Touched{}},
 
 		{"CREATE TABLE x (id int)", Touched{Whole: true, Definition: true, AllSettings: true}},
@@ -294,22 +294,6 @@ func TestTouchesWithoutRows(t *testing.T) {
 	}
 }
 
-func TestTouchesOfASessionWithTemporaryRelations(t *testing.T) {
-	f := newTouchFixture(t)
-	touches := func(sql string) Touched {
-		return Touches(parser.Analyze(sql), []string{"pg_temp_3", "pg_catalog", "public"}, true, f.snapshot)
-	}
-	if got := touches("DELETE FROM x"); !got.Whole {
-		t.Errorf("a write to nobody knows what: %+v", got)
-	}
-	if got := touches("SELECT * FROM x"); !got.Nothing() {
-		t.Errorf("a read of a temporary relation: %+v", got)
-	}
-	if got := touches("DELETE FROM plain"); len(got.Relations) != 1 {
-		t.Errorf("a write to what may be shadowed: %+v", got)
-	}
-}
-
 func TestTouchesWithoutACatalog(t *testing.T) {
 	for sql, want := range map[string]Touched{
 		"SELECT 1":                         {},
@@ -320,7 +304,7 @@ func TestTouchesWithoutACatalog(t *testing.T) {
 		"SELECT set_config('a', '', true)": {Whole: true, Settings: true},
 		"INSERT INTO t VALUES (1)":         {Whole: true},
 	} {
-		got := Touches(parser.Analyze(sql), nil, false, nil)
+		got := Touches(parser.Analyze(sql), nil, catalog.Temporary{}, nil)
 		got.Reason = ""
 		if fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("%s: %+v, want %+v", sql, got, want)

@@ -37,18 +37,27 @@ func changeOf(w parser.Write) change {
 }
 
 // writes follows a write that the text names.
-func (c *closure) writes(w parser.Write, schemas []string) {
-	if temporarySchema(w.Schema) {
+func (c *closure) writes(w parser.Write, schemas []string, temporary catalog.Temporary) {
+	qualified := temporarySchema(w.Schema)
+	plain := temporary.Plain(w.Name) && (qualified || w.Schema == "")
+	if qualified {
+		if !plain { // it may be a view of a real table, or fire triggers
+			c.whole("temporary relation " + w.Name)
+		}
 		return
+	}
+	if _, known := temporary.Names[w.Name]; known && w.Schema == "" && !plain {
+		c.whole("temporary relation " + w.Name)
 	}
 	r, found := c.snapshot.Resolve(schemas, w.Schema, w.Name)
-	if !found {
+	switch {
+	case found:
+		// Where a temporary relation shadows the name, the real one is invalidated in vain: it may be gone (ON COMMIT DROP).
+		c.change(r, changeOf(w))
+	case !plain:
 		// A session with temporary relations most likely means one of these. Nobody knows.
 		c.whole("unknown relation " + w.Name)
-		return
 	}
-	// Where a temporary relation shadows the name, the real one is invalidated in vain.
-	c.change(r, changeOf(w))
 }
 
 // change follows a change of a relation to everything that changes with it.
@@ -68,6 +77,7 @@ func (c *closure) change(r *catalog.Relation, ways change) {
 		c.whole("volatile function in the definition of " + r.Name)
 	}
 	c.fire(r, ways)
+	c.runsPolicies(r)
 	switch r.Kind {
 	case 'r':
 	case 'p':

@@ -99,7 +99,7 @@ var ErrUtility = errors.New("parser: a utility command has no normalized form")
 // Estimates for Statement.Size, in bytes: structures with their slice and map slots.
 const (
 	statementSize = 128
-	commandSize   = 560
+	commandSize   = 592
 	nameSize      = 64
 	predicateSize = 128
 )
@@ -133,6 +133,9 @@ func (s *Statement) measure() *Statement {
 			size += 2*nameSize + len(t.Schema) + len(t.Type) + len(t.Column) + len(t.Function)
 		}
 		for _, name := range c.Attributes {
+			size += nameSize + len(name)
+		}
+		for _, name := range c.SettingsRead {
 			size += nameSize + len(name)
 		}
 		for i := range c.Predicates {

@@ -169,6 +169,9 @@ func (a *analysis) call(f *pg.FuncCall) {
 		call.Named = call.Named || arg.GetNamedArgExpr() != nil
 	}
 	a.command.Functions = add(a.command.Functions, &a.functions, call)
+	if name == "current_setting" {
+		a.readsSetting(f)
+	}
 	a.all(f.GetArgs())
 	a.all(f.GetAggOrder())
 	a.walk(f.GetAggFilter())

@@ -17,6 +17,7 @@ type analysis struct {
 	operators  set[Operator]
 	casts      set[Cast]
 	attributes set[string]
+	settings   set[string]
 
 	repeated []string // relations that are named more than once, schemas aside
 	crowded  bool     // too many relations to tell

@@ -47,7 +47,7 @@ func short(c *Command) map[string]string {
 	for name, on := range map[string]bool{
 		"locking": c.Locking, "into": c.Into, "time": c.CurrentTime, "identity": c.SessionIdentity, "literal": c.TimeLiteral,
 		"system": c.SystemColumn, "sample": c.TableSample, "special": c.RangeTableFunc, "executes": c.ExecutesUnknown,
-		"unsupported": c.Unsupported, "copyin": c.CopyIn,
+		"unsupported": c.Unsupported, "copyin": c.CopyIn, "setting": c.SettingUnknown,
 	} {
 		if on {
 			flags = append(flags, name)
@@ -56,6 +56,7 @@ func short(c *Command) map[string]string {
 	return map[string]string{
 		"reads": join(reads), "writes": join(writes), "functions": join(functions), "operators": join(operators),
 		"casts": join(casts), "flags": join(flags), "attributes": join(slices.Clone(c.Attributes)),
+		"settings": join(slices.Clone(c.SettingsRead)),
 	}
 }
 
@@ -157,6 +158,25 @@ func TestFacts(t *testing.T) {
 
 		// Names after a dot may be functions.
 		{"SELECT a, t.b, (t).c, (f(x)).d, t.*, s.t.e, (a[1]).g", "attributes", "b c d e g"},
+
+		// Settings.
+		{"SELECT current_setting('App.Tenant'), pg_catalog.current_setting(E'x\\x2Ey', true), current_setting('a.b'::text), current_setting('a.b'::pg_catalog.text)", "settings", "a.b app.tenant x.y"},
+		{"SELECT * FROM t WHERE id = (SELECT current_setting('a.b')::int) ORDER BY s.current_setting('c.d')", "settings", "a.b c.d"},
+		{"SELECT current_setting('a.b'), current_setting('ÄÉ.B')", "settings", "ÄÉ.b a.b"},
+		{"SELECT current_setting('a.b')", "flags", ""},
+		{"SELECT current_setting($1)", "flags", "setting"},
+		{"SELECT current_setting('a.' || 'b')", "flags", "setting"},
+		{"SELECT current_setting(name, true) FROM t", "flags", "setting"},
+		{"SELECT current_setting('a.b'::varchar)", "flags", "setting"},
+		{"SELECT current_setting('a.b'::name)", "flags", "setting"},
+		{"SELECT current_setting('a.b'::text[])", "flags", "setting"},
+		{"SELECT current_setting('a.b'::s.text)", "flags", "setting"},
+		{"SELECT current_setting(NULL)", "flags", "setting"},
+		{"SELECT current_setting(1)", "flags", "setting"},
+		{"SELECT current_setting()", "flags", "setting"},
+		{"SELECT current_setting(setting_name => 'a.b')", "flags", "setting"},
+		{"SELECT current_setting(VARIADIC 'a.b')", "flags", "setting"},
+		{"SELECT current_settings($1)", "flags", ""},
 
 		// Flags.
 		{"SELECT 1 FOR SHARE", "flags", "locking"},

@@ -180,6 +180,10 @@ type Command struct {
 	// Attributes are the names that stand after a dot, once each: columns, or by functional notation
 	// functions of one row (t.f and (t).f may mean f(t), manual section 8.16.5).
 	Attributes []string
+	// SettingsRead are the constant names given to functions called current_setting, of any schema, in lower case, once
+	// each. SettingUnknown tells that such a call has a name that is no constant.
+	SettingsRead   []string
+	SettingUnknown bool
 
 	// Bypass names of things that a cached answer can't hold, found in the tree.
 	Locking         bool // FOR UPDATE, FOR SHARE ...

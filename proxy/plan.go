@@ -56,9 +56,9 @@ func (s *session) plan(statement *parser.Statement) *plan {
 func (srv *Server) newPlan(statement *parser.Statement, sc *scope, d *database) *plan {
 	p := &plan{scope: sc, database: d, snapshot: d.snapshot(), policy: srv.policy.Load(), statement: statement}
 	var schemas []string
-	temporary := true
+	temporary := catalog.Temporary{Exists: true}
 	if sc != nil {
-		schemas, temporary = sc.Schemas, sc.Temporary
+		schemas, temporary = sc.Schemas, catalog.Temporary{Exists: sc.Temporary, Names: sc.TemporaryNames}
 	} else if p.snapshot != nil {
 		schemas = p.snapshot.Schemas()
 	}
@@ -104,6 +104,9 @@ func (srv *Server) newPlan(statement *parser.Statement, sc *scope, d *database) 
 	}
 	if p.decision.Verdict == cachepolicy.Cache && srv.doubted(statement.Fingerprint) {
 		p.decision.Verdict, p.decision.Reason = cachepolicy.Bypass, cachepolicy.ReasonDiffered
+	}
+	if len(p.decision.Settings) > 0 && p.decision.Verdict == cachepolicy.Cache { // no key holds their values yet
+		p.decision.Verdict, p.decision.Reason = cachepolicy.Bypass, cachepolicy.ReasonSettings
 	}
 	if p.decision.Verdict == cachepolicy.Cache {
 		p.slots = append(p.slots, d.slot)
@@ -164,7 +167,7 @@ func mayEndBlock(statement *parser.Statement) bool {
 // mayDefine tells whether a statement may change definitions, while the catalog is being loaded and nothing is served. Without an answer by
 // the catalog as it was, every statement in that time would have to start the load anew, and it would never end under load. That a function or
 // trigger became one that changes definitions a moment ago, and does so in this very time, is left to the watcher's next look.
-func (d *database) mayDefine(statement *parser.Statement, schemas []string, temporary bool) bool {
+func (d *database) mayDefine(statement *parser.Statement, schemas []string, temporary catalog.Temporary) bool {
 	if d.watcher != nil {
 		if latest := d.watcher.Latest(); latest != nil {
 			return invalidator.Touches(statement, schemas, temporary, latest).Definition

@@ -20,7 +20,7 @@ const probeQuery = `SELECT session_user, current_user, pg_catalog.array_to_strin
  pg_catalog.current_setting('client_encoding'), pg_catalog.current_setting('pgrecall.cache', true),
  pg_catalog.current_setting('pgrecall.consistency', true), pg_catalog.current_setting('pgrecall.trace', true),
  pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to((SELECT pg_catalog.string_agg(s.name OPERATOR(pg_catalog.||) '=' OPERATOR(pg_catalog.||) pg_catalog.quote_nullable(s.setting), ',' ORDER BY s.name COLLATE pg_catalog."C")
-  FROM pg_catalog.pg_show_all_settings() s WHERE (s.setting OPERATOR(pg_catalog.=) s.boot_val) IS NOT TRUE AND NOT (s.name OPERATOR(pg_catalog.~) '^(application_name|log_.*|.*_timeout|track_.*|.*_delay|autovacuum.*|bgwriter.*|checkpoint.*|wal_.*|max_wal_.*|min_wal_.*|archive_.*|deadlock_.*|debug_print_.*|tcp_.*|transaction_.*|in_hot_standby|update_process_title)$')), 'UTF8')), 'hex')`
+  FROM pg_catalog.pg_show_all_settings() s WHERE (s.setting OPERATOR(pg_catalog.=) s.boot_val) IS NOT TRUE AND NOT (s.name OPERATOR(pg_catalog.~) '^(` + cachepolicy.SettingsOutsideKeys + `)$')), 'UTF8')), 'hex')`
 
 // probeName is the name of the statement and the portal that a probe uses and closes again, so that the session's own
 // unnamed ones live on.

@@ -31,6 +31,7 @@ type explanation struct {
 	MaxResult   int      `json:"max_result_bytes,omitempty"`
 	Rule        string   `json:"rule,omitempty"`
 	Relations   []string `json:"relations,omitempty"` // that the answer depends on
+	Settings    []string `json:"settings,omitempty"`  // custom ones, likewise
 	Invalidated []string `json:"invalidated_by,omitempty"`
 	Touches     []string `json:"touches,omitempty"` // what it invalidates itself
 	Database    string   `json:"database"`
@@ -99,8 +100,8 @@ func explainStatement(text string, c *config.Config, v *view) explanation {
 		e.Fingerprint = fmt.Sprintf("%016x", fingerprint)
 	}
 	d := cachepolicy.Decide(statement, v.scope, v.snapshot, c.Policy)
-	e.Relations = names(v.snapshot, d.Relations)
-	touched := invalidator.Touches(statement, v.scope.Schemas, false, v.snapshot)
+	e.Relations, e.Settings = names(v.snapshot, d.Relations), d.Settings
+	touched := invalidator.Touches(statement, v.scope.Schemas, catalog.Temporary{}, v.snapshot)
 	e.Touches = touches(touched, v.snapshot)
 	switch {
 	case c.Cache == "off" && d.Verdict == cachepolicy.Cache:

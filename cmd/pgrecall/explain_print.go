@@ -46,6 +46,7 @@ func (e *explanation) print(w io.Writer) {
 	}
 	line("rule", rule)
 	line("relations", strings.Join(e.Relations, ", "))
+	line("settings", strings.Join(e.Settings, ", "))
 	lines("invalidated", e.Invalidated)
 	line("touches", strings.Join(e.Touches, ", "))
 	line("database", e.Database)

@@ -32,7 +32,7 @@ func meaning(r cachepolicy.Reason) (what, change string) {
 	case cachepolicy.ReasonVolatile:
 		return "A volatile function may return something else, or write, at each call.", "Call it in a statement of its own; declare your own function IMMUTABLE if it is."
 	case cachepolicy.ReasonStable:
-		return "A STABLE function may read the clock, tables or settings that pgrecall does not see.", "For now() and its family pass the time as a parameter, rounded; declare your own function IMMUTABLE if it is, or write its query out."
+		return "A STABLE function may read the clock, tables or settings that pgrecall does not see.", "For now() and its family pass the time as a parameter, rounded; give current_setting a constant name; declare your own function IMMUTABLE if it is, or write its query out."
 	case cachepolicy.ReasonUnknownFunction:
 		return "The catalog has no function of that name that the session would find.", "Check the name and the search_path; a new function is known within the catalog interval."
 	case cachepolicy.ReasonUnknownOperator:
@@ -50,9 +50,9 @@ func meaning(r cachepolicy.Reason) (what, change string) {
 	case cachepolicy.ReasonRelationKind:
 		return "It reads something other than a table, view or materialized view.", "Nothing."
 	case cachepolicy.ReasonTemporary:
-		return "The session has temporary relations, which may stand in for any name.", "Write schema-qualified names, or drop the temporary relations."
+		return "The name means, or may mean, a temporary relation of the session.", "Write schema-qualified names, or drop the temporary relations."
 	case cachepolicy.ReasonRowSecurity:
-		return "Row security lets each session see other rows.", "Nothing yet."
+		return "A policy of row security has a form that can't be judged.", "Write the policy in plainer SQL, or report it so that it can be supported."
 	case cachepolicy.ReasonColumnType:
 		return "A column's type has a text form that depends on more than pgrecall's keys hold.", "Change the column's type, or leave relations with such columns out."
 	case cachepolicy.ReasonRuleNever:
