@@ -93,6 +93,7 @@ type database struct {
 	name    string
 	slot    invalidator.Slot
 	watcher *catalog.Watcher // nil without an account
+	settled atomic.Bool      // nothing of before the start is still running
 }
 
 // snapshot returns the catalog of the database, nil while none is valid.
@@ -227,6 +228,10 @@ func (srv *Server) database(name string) *database {
 		OnSettings: func() { srv.settingsEpoch.Add(1) },
 	})
 	srv.work.Go(func() { _ = d.watcher.Run(srv.ctx) }) // it ends with ctx alone
+	fence := &invalidator.Fence{}
+	fence.Add(srv.slots, d.slot)
+	fence.Raise(srv.slots, d.slot)
+	srv.work.Go(func() { srv.awaitPredecessors(d, fence) })
 	return d
 }
 

@@ -75,7 +75,7 @@ type frontend struct {
 	settingsInFlight bool // settings may change by something that is not answered yet
 	dropped          bool // the message in hand was answered here
 
-	untilCheck    int                // hits until one is verified
+	untilCheck    int // hits until one is verified
 	filled        filled
 	temporaryView bool               // the session has made a temporary view
 	pureBlock     bool               // the open transaction block is READ COMMITTED and has only read

@@ -55,7 +55,7 @@ func (srv *Server) Status() Status {
 		st.HitRate = float64(st.Outcomes["hit_l1"]) / float64(reads)
 	}
 	for _, d := range srv.allDatabases() {
-		ds := DatabaseStatus{Name: d.name, Ready: d.snapshot() != nil}
+		ds := DatabaseStatus{Name: d.name, Ready: d.snapshot() != nil && d.settled.Load()}
 		if d.watcher != nil {
 			if err := d.watcher.Err(); err != nil {
 				ds.Error = err.Error()
@@ -92,6 +92,9 @@ func (srv *Server) Ready() error {
 				return fmt.Errorf("database %q: %w", d.name, err)
 			}
 			return fmt.Errorf("database %q: %w", d.name, errNoCatalog)
+		}
+		if d.watcher != nil && !d.settled.Load() {
+			return fmt.Errorf("database %q: %w", d.name, errPredecessors)
 		}
 	}
 	return nil
