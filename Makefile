@@ -7,6 +7,8 @@ SHELL := /bin/bash
 GOLANGCI_LINT = $(shell go env GOPATH)/bin/golangci-lint
 # How long `make fuzz` runs each target.
 FUZZTIME ?= 20s
+# Flags for the second part of `make conformance`, as in CONFORMANCE='-suites regression -routes direct,shadow'.
+CONFORMANCE ?=
 
 .PHONY: help deps build test lint fuzz soak bench conformance mutation demo
 
@@ -34,11 +36,12 @@ fuzz: ## every fuzz target for FUZZTIME (20s)
 		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$(dirname "$$file")"; \
 	done <<<"$$targets"
 
-conformance: ## the wire scripts against PostgreSQL 13 to 18, fetched where the machine lacks one
+conformance: deps ## the wire scripts on PostgreSQL 13 to 18, then others' test suites direct and through pgrecall (docs/conformance.md)
 	@for version in 13 14 15 16 17 18; do \
 		echo "PostgreSQL $$version"; \
 		PGRECALL_TEST_PG_VERSION=$$version go test -count=1 -timeout 14m ./test/wire; \
 	done
+	go run ./test/conformance $(CONFORMANCE)
 
 demo: build ## the main job with nothing set up before
 	bin/pgrecall demo

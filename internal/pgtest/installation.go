@@ -17,6 +17,14 @@ type installation struct {
 	version string // as `postgres --version` has it: "15.14"
 }
 
+// installation returns the binaries that the options ask for.
+func (o *options) installation(ctx context.Context) (installation, error) {
+	if o.bin != "" {
+		return inspect(ctx, o.bin)
+	}
+	return find(ctx, o.version)
+}
+
 // find returns the binaries for a major version; when it is empty for the one in
 // $PGRECALL_TEST_PG_VERSION, else for the preferred one.
 func find(ctx context.Context, major string) (installation, error) {

@@ -7,6 +7,7 @@ type Option func(*options)
 
 type options struct {
 	version string
+	bin     string
 	config  []string
 	hba     []string
 	tls     bool
@@ -17,6 +18,11 @@ type options struct {
 // one that $PGRECALL_TEST_PG_BIN names, else the newest that the machine has.
 func WithVersion(major string) Option {
 	return func(o *options) { o.version = major }
+}
+
+// WithBin takes the binaries in a directory, whatever else asks for others.
+func WithBin(directory string) Option {
+	return func(o *options) { o.bin = directory }
 }
 
 // WithConfig appends lines to postgresql.conf; a later line wins over an earlier one.

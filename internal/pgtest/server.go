@@ -48,7 +48,7 @@ func StartServer(ctx context.Context, opts ...Option) (*Server, error) {
 	for _, option := range opts {
 		option(&o)
 	}
-	inst, err := find(ctx, o.version)
+	inst, err := o.installation(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("pgtest: %w", err)
 	}
