@@ -116,7 +116,7 @@ func (s *Statement) measure() *Statement {
 	}
 	for i := range s.Commands {
 		c := &s.Commands[i]
-		size += len(c.SettingValue) + len(c.Setting) + len(c.StatementName)
+		size += len(c.SettingValue) + len(c.Setting) + len(c.StatementName) + len(c.Body) + len(c.Language)
 		for _, r := range c.Reads {
 			size += nameSize + len(r.Name) + len(r.Schema) + len(r.Catalog)
 		}

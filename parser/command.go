@@ -58,6 +58,7 @@ func (a *analysis) statement(node *pg.Node) {
 		a.call(n.CallStmt.GetFunccall())
 	case *pg.Node_DoStmt:
 		c.Kind, c.Tag, c.ExecutesUnknown = KindUnknown, "DO", true
+		c.Language, c.Body = block(n.DoStmt)
 	case *pg.Node_LoadStmt: // a library may do anything when it is loaded
 		c.Kind, c.Tag, c.ExecutesUnknown = KindUnknown, "LOAD", true
 	case *pg.Node_VacuumStmt:
@@ -214,6 +215,20 @@ func (a *analysis) createTableAs(s *pg.CreateTableAsStmt) {
 		a.command.Tag = "CREATE MATERIALIZED VIEW"
 	}
 	a.creates(s.GetInto().GetRel())
+}
+
+// block returns the language and the text of DO's block.
+func block(s *pg.DoStmt) (language, text string) {
+	language = "plpgsql"
+	for _, n := range s.GetArgs() {
+		switch d := n.GetDefElem(); d.GetDefname() {
+		case "language":
+			language = d.GetArg().GetString_().GetSval()
+		case "as":
+			text = d.GetArg().GetString_().GetSval()
+		}
+	}
+	return language, text
 }
 
 // vacuum reads VACUUM and ANALYZE. VACUUM FULL writes the relation anew.

@@ -196,11 +196,14 @@ type Command struct {
 	RangeTableFunc  bool // XMLTABLE, JSON_TABLE, XML and SQL/JSON expressions: they call functions that the tree does not name
 	Unsupported     bool // a node that the analysis does not know: not cacheable, and a write to anything
 	UnsupportedWhat string
-	ExecutesUnknown bool // DO, CALL, EXECUTE and the like inside: may do anything
+	ExecutesUnknown bool // DO, CALL (of the first of Functions), EXECUTE and the like inside: may do anything
 
 	// Transaction control.
 	Isolation string // BEGIN: "read committed", "serializable", ... or "" when not given
 	Chain     bool   // COMMIT AND CHAIN, ROLLBACK AND CHAIN
+
+	// Language and Body are those of DO's block, see AnalyzeBody.
+	Language, Body string
 
 	// Inner is the kind of the command inside EXPLAIN, PREPARE, DECLARE CURSOR and COPY (query) TO,
 	// KindUnknown for all others. Of a plain EXPLAIN nothing else is told.
