@@ -49,6 +49,7 @@ func Load(ctx context.Context, conn *pgx.Conn) (*Snapshot, error) {
 		{"expressions", l.expressions},
 		{"types", l.types},
 		{"functions", l.functions},
+		{"bodies of functions", l.bodies},
 		{"operators", l.operators},
 		{"casts", l.casts},
 		{"other definitions", l.others},
@@ -65,12 +66,13 @@ func Load(ctx context.Context, conn *pgx.Conn) (*Snapshot, error) {
 
 func newSnapshot(loaded time.Time) *Snapshot {
 	return &Snapshot{
-		LoadedAt:  loaded,
-		relations: make(map[name]*Relation),
-		byOID:     make(map[uint32]*Relation),
-		functions: make(map[string][]*Function),
-		operators: make(map[string][]*Operator),
-		types:     make(map[name]*Type),
+		LoadedAt:   loaded,
+		relations:  make(map[name]*Relation),
+		byOID:      make(map[uint32]*Relation),
+		functions:  make(map[string][]*Function),
+		byFunction: make(map[uint32]*Function),
+		operators:  make(map[string][]*Operator),
+		types:      make(map[name]*Type),
 	}
 }
 
@@ -85,6 +87,7 @@ type loader struct {
 	rawTypes   map[uint32]*rawType    // pg_type by OID
 	results    map[*Function][]uint32 // types of a function's results
 	arguments  map[*Function]uint32   // type of the first argument
+	signatures map[*Function][]uint32 // types of all arguments and results
 	inoutCasts []castPair             // user-made casts by input and output functions
 }
 

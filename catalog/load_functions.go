@@ -7,7 +7,8 @@ func harmless(oid string) string {
          SELECT FROM pg_depend h JOIN pg_extension e ON e.oid = h.refobjid
           WHERE h.classid = 'pg_proc'::regclass AND h.objid = ` + oid + ` AND h.refclassid = 'pg_extension'::regclass AND h.deptype = 'e'
             AND e.extname IN ('uuid-ossp', 'pgcrypto', 'pg_trgm', 'hstore', 'citext', 'unaccent', 'fuzzystrmatch', 'ltree', 'intarray',
-                              'cube', 'earthdistance', 'isn', 'seg', 'btree_gin', 'btree_gist', 'vector', 'pg_stat_statements'))`
+                              'cube', 'earthdistance', 'isn', 'seg', 'btree_gin', 'btree_gist', 'vector', 'pg_stat_statements',
+                              'moddatetime', 'insert_username', 'autoinc', 'tcn'))`
 }
 
 // functions reads pg_proc. The row version of what users made goes into the digest: a new body or new
@@ -45,6 +46,9 @@ SELECT p.oid, n.nspname::text, p.proname::text, p.pronargs::int4, p.pronargdefau
 				Builtin: f.OID < FirstNormalObjectID && f.Schema == systemSchema,
 			}
 			l.snapshot.functions[f.Name] = append(l.snapshot.functions[f.Name], function)
+			if !function.Builtin {
+				l.snapshot.byFunction[f.OID] = function
+			}
 			if function.Builtin && function.Volatility == 'i' {
 				return
 			}

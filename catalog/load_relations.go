@@ -128,23 +128,32 @@ func (l *loader) triggers() error {
 	var oid, function uint32
 	var trigger string
 	var kind int32
+	var deferrable bool
+	var condition *string
+	var transitions []string
 	return l.each(`
-SELECT tgrelid, tgname::text, tgfoid, tgtype::int4
+SELECT tgrelid, tgname::text, tgfoid, tgtype::int4, tgdeferrable, CASE WHEN tgqual IS NOT NULL THEN pg_get_triggerdef(oid) END,
+       array_remove(ARRAY[tgoldtable::text, tgnewtable::text], NULL)
   FROM pg_trigger
  WHERE tgenabled <> 'D' AND (NOT tgisinternal OR tgfoid >= `+firstNormal+`)
  ORDER BY tgrelid, tgname, oid`,
-		[]any{&oid, &trigger, &function, &kind},
+		[]any{&oid, &trigger, &function, &kind, &deferrable, &condition, &transitions},
 		func() {
 			r := l.snapshot.byOID[oid]
 			if r == nil {
 				return
 			}
-			r.Triggers = append(r.Triggers, Trigger{
+			t := Trigger{
 				Name: trigger, Function: function,
 				Insert: kind&triggerInsert != 0, Update: kind&triggerUpdate != 0,
 				Delete: kind&triggerDelete != 0, Truncate: kind&triggerTruncate != 0,
-				InsteadOf: kind&triggerInstead != 0,
-			})
+				InsteadOf: kind&triggerInstead != 0, Deferrable: deferrable, Transitions: transitions,
+			}
+			transitions = nil
+			if condition != nil {
+				t.Condition = *condition
+			}
+			r.Triggers = append(r.Triggers, t)
 		})
 }
 
@@ -167,7 +176,7 @@ SELECT confrelid, conrelid, confupdtype::text, confdeltype::text
 // expressions finds relations whose defaults, generated columns, checks, policies, index expressions or columns'
 // domains call volatile functions. pg_depend holds no row for functions of initdb, so only others are found.
 func (l *loader) expressions() error {
-	var oid uint32
+	var oid, function uint32
 	return l.each(`
 WITH expression (relation, classid, objid) AS (
   SELECT adrelid, 'pg_attrdef'::regclass::oid, oid FROM pg_attrdef
@@ -181,17 +190,17 @@ WITH expression (relation, classid, objid) AS (
     FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
    WHERE a.attnum > 0 AND NOT a.attisdropped AND t.typtype = 'd' AND t.typdefaultbin IS NOT NULL
 )
-SELECT DISTINCT e.relation
+SELECT DISTINCT e.relation, p.oid
   FROM expression e JOIN pg_depend d ON d.classid = e.classid AND d.objid = e.objid
   LEFT JOIN pg_operator o ON d.refclassid = 'pg_operator'::regclass AND o.oid = d.refobjid
   JOIN pg_proc p ON p.oid = CASE WHEN d.refclassid = 'pg_proc'::regclass THEN d.refobjid ELSE o.oprcode END
  WHERE d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass)
    AND p.provolatile = 'v' AND p.oid >= `+firstNormal+` AND NOT `+harmless("p.oid")+`
- ORDER BY 1`,
-		[]any{&oid},
+ ORDER BY 1, 2`,
+		[]any{&oid, &function},
 		func() {
 			if r := l.snapshot.byOID[oid]; r != nil {
-				r.VolatileFunctions = true
+				r.VolatileFunctions = append(r.VolatileFunctions, function)
 			}
 		})
 }

@@ -229,7 +229,7 @@ CREATE INDEX ON t_fixed (fixed(id));`)
 		"t_default": true, "t_check": true, "t_operator": true, "t_domain": true, "t_domain_default": true, "t_policy": true,
 		"t_uuid": false, "t_stable": false, "t_builtin": false, "t_fixed": false,
 	} {
-		if r := s.Relation("public", relation); r == nil || r.VolatileFunctions != want {
+		if r := s.Relation("public", relation); r == nil || (len(r.VolatileFunctions) > 0) != want {
 			t.Errorf("%s: %+v, want %v", relation, r, want)
 		}
 	}

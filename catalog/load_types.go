@@ -120,6 +120,10 @@ func (l *loader) judge() {
 	for f, types := range l.results {
 		f.UnsafeResult = slices.ContainsFunc(types, func(oid uint32) bool { return !l.safeResult(oid) })
 	}
+	for f, types := range l.signatures {
+		f.VolatileTypes = slices.ContainsFunc(types, func(oid uint32) bool { return l.rawTypes[oid] != nil && l.rawTypes[oid].entry.Volatile })
+		f.TimeTypes = slices.ContainsFunc(types, func(oid uint32) bool { return l.rawTypes[oid] != nil && l.rawTypes[oid].entry.Time })
+	}
 	hidden := make(map[string]bool)
 	for f, argument := range l.arguments {
 		if l.takesRow(argument) && (f.Volatility != 'i' || f.UnsafeResult) {

@@ -22,12 +22,13 @@ type Snapshot struct {
 	// a view or policy reads by current_setting: in lower case, sorted, once each.
 	CustomSettings []string
 
-	relations map[name]*Relation
-	byOID     map[uint32]*Relation
-	functions map[string][]*Function
-	operators map[string][]*Operator
-	types     map[name]*Type
-	memo      memo
+	relations  map[name]*Relation
+	byOID      map[uint32]*Relation
+	functions  map[string][]*Function
+	byFunction map[uint32]*Function // those of users
+	operators  map[string][]*Operator
+	types      map[name]*Type
+	memo       memo
 }
 
 type name struct{ schema, name string }
@@ -55,9 +56,9 @@ type Relation struct {
 	Triggers []Trigger
 	// ReferencedBy are the foreign keys that point here.
 	ReferencedBy []ForeignKey
-	// VolatileFunctions is true when a default, check, policy, index or domain of the relation calls a volatile
-	// function outside pg_catalog that isn't known to be harmless: a write may then do anything.
-	VolatileFunctions bool
+	// VolatileFunctions are the OIDs of volatile functions outside pg_catalog, not known to be harmless, that a default, check,
+	// policy, index or domain of the relation calls: a write runs them.
+	VolatileFunctions []uint32
 	// UnsafeColumn names a column whose type a cache must not trust (see Type.Safe), "" for none.
 	UnsafeColumn string
 	// ColumnTypes maps a column's name to its type's name (pg_type.typname of the base type of domains and elements of arrays),
@@ -71,6 +72,12 @@ type Trigger struct {
 	Function                         uint32
 	Insert, Update, Delete, Truncate bool
 	InsteadOf                        bool
+	// Deferrable is true for a constraint trigger that may fire as late as COMMIT, under the settings of then.
+	Deferrable bool
+	// Condition is pg_get_triggerdef of a trigger that has a WHEN, "" for others: see Snapshot.TriggerCondition.
+	Condition string
+	// Transitions are the names of its transition tables (REFERENCING OLD TABLE, NEW TABLE), which its function may read.
+	Transitions []string
 }
 
 // ForeignKey is a constraint of another relation that references this one.
@@ -92,6 +99,19 @@ type Function struct {
 	UnsafeResult bool // its result's type is not Safe
 	Harmless     bool // of a well-known extension whose functions write no table
 	OrderedSet   bool // an ordered-set or hypothetical-set aggregate: a call names only its direct arguments
+
+	// What follows is told of functions and procedures outside pg_catalog.
+
+	// Language is sql or plpgsql, "" for others, whose bodies nobody reads here. See Snapshot.Body.
+	Language      string
+	Source        string   // the body; where Standard is true, pg_get_functiondef
+	Standard      bool     // the body is in SQL's standard form: its names were resolved when the function was made
+	DefaultValues string   // the arguments' defaults, separated by commas, written as with an empty search path
+	Definer       bool     // SECURITY DEFINER
+	Settings      []string // SET of the function, as name=value
+	// VolatileTypes is true when a value of one of its arguments' types or of its result's is checked by a volatile function (Type.Volatile);
+	// TimeTypes is true when one of them holds dates or times (Type.Time).
+	VolatileTypes, TimeTypes bool
 }
 
 // Accepts tells whether a call with so many arguments can mean this function.
@@ -101,6 +121,9 @@ func (f *Function) Accepts(args int, variadic bool) bool {
 	}
 	if f.Kind == 'a' && args == 0 { // count(*)
 		return f.Args == 0
+	}
+	if f.Kind == 'p' { // CALL names the arguments that are OUT, too
+		return args >= f.Args-f.Defaults
 	}
 	if f.Variadic {
 		return args >= f.Args-1-f.Defaults

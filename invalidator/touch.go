@@ -16,6 +16,7 @@ type Touched struct {
 	Settings    bool     // settings of this session, its search path's schemas counted in
 	AllSettings bool     // the same of every session
 	Temp        bool     // temporary relations of this session come or go
+	Locks       bool     // rows or relations are locked by a function
 	TempView    bool     // a temporary view was made: what its functions do is unknown, reading it may write
 	Relations   []uint32 // OIDs of relations, sorted, once each; Whole makes them redundant
 	Reason      string   // why Whole, for logs; it names objects, never values
@@ -27,28 +28,31 @@ func (t Touched) Nothing() bool {
 }
 
 // Touches returns what stmt may change when a session with these current_schemas(true) executes it (DESIGN section
-// 4, the write closure) and these temporary relations. Without a snapshot all that names a relation or calls anything touches the whole database.
+// 4, the write closure) and these temporary relations; nil schemas are not known. Without a snapshot all that names a relation or calls
+// anything touches the whole database.
 //
 // Transactions are the caller's: what is touched takes effect at COMMIT, or not at all.
 //
-// One thing is believed: a function that a user declares STABLE or IMMUTABLE does not write, as the manual demands
-// of it (section 38.7). PostgreSQL stops it from writing itself, not from calling a function that writes.
+// Functions and triggers in SQL and PL/pgSQL are followed where it is certain what they run. One thing is believed: a function that a
+// user declares STABLE or IMMUTABLE writes no more than is certain, as the manual demands of it (section 38.7). PostgreSQL
+// stops it from writing itself, not from calling a function that writes.
 func Touches(stmt *parser.Statement, schemas []string, temporary catalog.Temporary, snapshot *catalog.Snapshot) Touched {
 	if stmt.Err != nil {
 		return Touched{Whole: true, Definition: true, Settings: true, Temp: true, Reason: "not parsed"}
 	}
-	c := closure{
-		schemas: withSystem(schemas), temporary: temporary, snapshot: snapshot,
-		changed: make(map[uint32]change), read: make(map[uint32]bool),
+	c := newClosure(snapshot)
+	p := c.anywhere(temporary)
+	if schemas != nil {
+		p = newPath(withSystem(schemas), false, temporary)
 	}
 	for i := range stmt.Commands {
-		c.command(&stmt.Commands[i])
+		c.command(&stmt.Commands[i], p)
+		if c.touched.Settings || c.touched.Definition || stmt.Commands[i].Kind == parser.KindCommit || stmt.Commands[i].Kind == parser.KindRollback ||
+			stmt.Commands[i].Kind == parser.KindRollbackTo { // what follows may be run under another search path
+			p = c.anywhere(anyTemporary)
+		}
 	}
-	for oid := range c.changed {
-		c.touched.Relations = append(c.touched.Relations, oid)
-	}
-	slices.Sort(c.touched.Relations)
-	return c.touched
+	return c.result()
 }
 
 // withSystem puts pg_catalog in front of a path that doesn't name it, as PostgreSQL does.
@@ -59,20 +63,58 @@ func withSystem(schemas []string) []string {
 	return append([]string{"pg_catalog"}, schemas...)
 }
 
-// closure collects what the commands of a statement touch.
+// closure collects what the commands of a statement, or a function, touch.
 type closure struct {
-	schemas   []string
-	temporary catalog.Temporary
-	snapshot  *catalog.Snapshot
+	snapshot *catalog.Snapshot
 
-	touched Touched
-	changed map[uint32]change // relations with the ways of changing them that were followed
-	read    map[uint32]bool   // views that were judged
+	touched  Touched
+	changed  map[uint32]bool      // relations
+	followed map[following]change // changes that were followed
+	read     map[reading]bool     // views that were judged
+	ran      map[running]bool     // functions that were judged, or are being judged
+
+	// function is true of a closure that belongs to one function: it is kept for other statements.
+	function bool
+	// trusting follows functions that are declared not to write, nil until there is one: see closure.trusts.
+	trusting *closure
+	// trusts is the closure on whose behalf this one follows such functions: what they certainly write goes there, and nothing else.
+	trusts *closure
+}
+
+// What is done once for each path.
+type (
+	following struct {
+		relation uint32
+		path     string
+	}
+	reading struct {
+		view uint32
+		path string
+	}
+	running struct {
+		function uint32
+		path     string
+	}
+)
+
+func newClosure(snapshot *catalog.Snapshot) *closure {
+	return &closure{
+		snapshot: snapshot, changed: make(map[uint32]bool), followed: make(map[following]change),
+		read: make(map[reading]bool), ran: make(map[running]bool),
+	}
+}
+
+func (c *closure) result() Touched {
+	for oid := range c.changed {
+		c.touched.Relations = append(c.touched.Relations, oid)
+	}
+	slices.Sort(c.touched.Relations)
+	return c.touched
 }
 
 // whole notes that anything may have changed; the first reason is kept.
 func (c *closure) whole(reason string) {
-	if !c.touched.Whole {
+	if c.trusts == nil && !c.touched.Whole {
 		c.touched.Whole, c.touched.Reason = true, reason
 	}
 }
@@ -80,10 +122,10 @@ func (c *closure) whole(reason string) {
 // unknown notes that something runs of which nothing is known: it may even define things.
 func (c *closure) unknown(reason string) {
 	c.whole(reason)
-	c.touched.Definition = true
+	c.touched.Definition = c.touched.Definition || c.trusts == nil
 }
 
-func (c *closure) command(command *parser.Command) {
+func (c *closure) command(command *parser.Command, p *path) {
 	t := &c.touched
 	switch command.Kind {
 	case parser.KindBegin, parser.KindCommit, parser.KindRollback, parser.KindSavepoint, parser.KindRollbackTo,
@@ -111,20 +153,30 @@ func (c *closure) command(command *parser.Command) {
 		t.Temp, t.Settings = true, true
 		t.TempView = t.TempView || command.Tag == "CREATE VIEW"
 	case parser.KindSelect, parser.KindWrite, parser.KindNeutral:
-	default: // KindUnknown, KindExecute
+	case parser.KindUnknown:
+		if c.executes(command, p); t.Definition {
+			t.Settings, t.Temp = true, true
+		}
+		return
+	default: // KindExecute
 		c.unknown(command.Tag)
 		t.Settings, t.Temp = true, true
 		return
 	}
-	c.runs(command, c.schemas, c.temporary)
+	c.runs(command, p)
 }
 
 // runs judges a command that reads, writes and calls.
-func (c *closure) runs(command *parser.Command, schemas []string, temporary catalog.Temporary) {
+func (c *closure) runs(command *parser.Command, p *path) {
 	if command.Unsupported || command.ExecutesUnknown {
 		c.unknown("unsupported syntax " + command.UnsupportedWhat)
 		return
 	}
+	c.follows(command, p)
+}
+
+// follows judges what a command reads, writes and calls.
+func (c *closure) follows(command *parser.Command, p *path) {
 	if c.snapshot == nil {
 		if len(command.Reads)+len(command.Writes)+len(command.Functions)+len(command.Operators)+len(command.Casts) > 0 ||
 			command.RangeTableFunc {
@@ -133,12 +185,18 @@ func (c *closure) runs(command *parser.Command, schemas []string, temporary cata
 		c.settings(command)
 		return
 	}
-	c.calls(command, schemas, temporary)
+	if command.Tag == "DECLARE CURSOR" { // what it calls is run by a later FETCH
+		p = p.under(c.anywhere(anyTemporary))
+	}
+	if c.function && (command.Locking || command.Tag == "LOCK TABLE") {
+		c.touched.Locks = true
+	}
+	c.calls(command, p)
 	for _, name := range command.Reads {
-		c.reads(name, schemas, temporary)
+		c.reads(name, p)
 	}
 	for _, w := range command.Writes {
-		c.writes(w, schemas, temporary)
+		c.writes(w, p)
 	}
 }
 
@@ -150,18 +208,20 @@ func (c *closure) settings(command *parser.Command) {
 }
 
 // reads judges a relation that is read: a view runs what it is made of.
-func (c *closure) reads(name parser.Relation, schemas []string, temporary catalog.Temporary) {
-	if temporarySchema(name.Schema) || name.Schema == "" && temporary.Shadows(name.Name) {
-		c.readsTemporary(name.Name, temporary)
+func (c *closure) reads(name parser.Relation, p *path) {
+	if temporarySchema(name.Schema) || name.Schema == "" && p.temporary.Shadows(name.Name) {
+		c.readsTemporary(name.Name, p.temporary)
 		if temporarySchema(name.Schema) {
 			return
 		}
 	}
-	r, found := c.snapshot.Resolve(schemas, name.Schema, name.Name)
+	found := c.resolve(p, name.Schema, name.Name)
+	for _, r := range found {
+		c.readsRelation(r, p)
+	}
 	switch {
-	case found:
-		c.readsRelation(r)
-	case name.Schema == "" && temporary.Shadows(name.Name):
+	case found != nil:
+	case name.Schema == "" && (slices.Contains(p.transitions, name.Name) || p.temporary.Shadows(name.Name)):
 	default:
 		c.whole("unknown relation " + name.Name)
 	}
@@ -175,33 +235,41 @@ func (c *closure) readsTemporary(name string, temporary catalog.Temporary) {
 	}
 }
 
-// readsRelation judges a relation of the catalog.
-func (c *closure) readsRelation(r *catalog.Relation) {
-	if c.read[r.OID] || system(r) {
+// readsRelation judges a relation of the catalog. What its definition calls runs under the path p.
+func (c *closure) readsRelation(r *catalog.Relation, p *path) {
+	key := reading{r.OID, p.key}
+	if c.read[key] || system(r) {
 		return
 	}
-	c.read[r.OID] = true
-	if r.RowSecurity && r.VolatileFunctions {
-		c.whole("volatile function in a policy of " + r.Name)
+	c.read[key] = true
+	if r.RowSecurity {
+		c.defined(r, p)
 	}
-	c.runsPolicies(r)
+	c.runsPolicies(r, p)
 	if r.Kind == 'v' {
-		c.runsDefinition(r)
+		c.runsDefinition(r, p)
+	}
+}
+
+// defined judges the functions that a relation's definition calls.
+func (c *closure) defined(r *catalog.Relation, p *path) {
+	for _, oid := range r.VolatileFunctions {
+		c.functionOf(oid, p.runtime(), "volatile function in the definition of "+r.Name)
 	}
 }
 
 // runsDefinition judges the query of a view or materialized view. It was deparsed with an empty search path.
-func (c *closure) runsDefinition(r *catalog.Relation) {
+func (c *closure) runsDefinition(r *catalog.Relation, p *path) {
 	definition := c.snapshot.ViewStatement(r, parser.Analyze).Single()
 	if definition == nil || definition.Kind != parser.KindSelect {
 		c.unknown("definition of " + r.Name)
 		return
 	}
-	c.runs(definition, []string{"pg_catalog"}, catalog.Temporary{})
+	c.runs(definition, qualified(p))
 }
 
 // runsPolicies judges the policies of row security, for reading and writing alike.
-func (c *closure) runsPolicies(r *catalog.Relation) {
+func (c *closure) runsPolicies(r *catalog.Relation, p *path) {
 	for i := range r.Policies {
 		for _, expression := range []string{r.Policies[i].Using, r.Policies[i].Check} {
 			if expression == "" {
@@ -212,7 +280,7 @@ func (c *closure) runsPolicies(r *catalog.Relation) {
 				c.unknown("policy of " + r.Name)
 				return
 			}
-			c.runs(command, []string{"pg_catalog"}, catalog.Temporary{})
+			c.runs(command, qualified(p))
 		}
 	}
 }

@@ -9,60 +9,61 @@ import (
 )
 
 // calls judges what a command calls: whatever a name may mean must be known not to write.
-func (c *closure) calls(command *parser.Command, schemas []string, temporary catalog.Temporary) {
+func (c *closure) calls(command *parser.Command, p *path) {
 	if c.snapshot.VolatileCasts {
 		c.whole("a cast with a volatile function exists")
 	}
 	for _, f := range command.Functions {
-		c.call(f, schemas)
+		c.call(f, p)
 	}
 	for _, o := range command.Operators {
-		c.operator(o, schemas)
+		c.operator(o, p)
 	}
 	for _, cast := range command.Casts {
-		if plain, known := temporary.Names[cast.Type]; known && cast.Schema == "" {
+		if plain, known := p.temporary.Names[cast.Type]; known && cast.Schema == "" {
 			if !plain {
 				c.unknown("temporary type " + cast.Type)
 			}
-			if c.snapshot.Type(schemas, "", cast.Type) == nil {
+			if c.types(p, "", cast.Type) == nil {
 				continue
 			}
 		}
-		c.conversion(cast.Schema, cast.Type, schemas)
+		c.conversion(cast.Schema, cast.Type, p)
 	}
 	for _, attribute := range command.Attributes { // t.f may mean f(t), see catalog.Snapshot.HiddenCalls
 		if _, hidden := slices.BinarySearch(c.snapshot.HiddenCalls, attribute); hidden {
-			for _, candidate := range c.snapshot.Functions(schemas, "", attribute) {
+			for _, candidate := range c.snapshot.Functions(p.schemas, "", attribute) {
 				if candidate.Accepts(1, false) {
-					c.function(candidate)
+					c.calling(candidate, p.runtime())
 				}
 			}
 		}
 	}
 }
 
-func (c *closure) call(f parser.Function, schemas []string) {
+func (c *closure) call(f parser.Function, p *path) {
 	found := false
-	for _, candidate := range c.snapshot.Functions(schemas, f.Schema, f.Name) {
+	for _, candidate := range c.snapshot.Functions(p.schemas, f.Schema, f.Name) {
 		if candidate.Accepts(f.Args, f.Variadic) {
 			found = true
-			c.function(candidate)
+			c.calling(candidate, p.runtime())
 		}
 	}
-	if f.Args == 1 && c.snapshot.Type(schemas, f.Schema, f.Name) != nil { // a cast in function notation
+	if f.Args == 1 && c.types(p, f.Schema, f.Name) != nil { // a cast in function notation
 		found = true
-		c.conversion(f.Schema, f.Name, schemas)
+		c.conversion(f.Schema, f.Name, p)
 	}
 	if !found {
 		c.unknown("unknown function " + f.Name)
 	}
 }
 
-func (c *closure) function(f *catalog.Function) {
+// calling judges a function that is called under the path p.
+func (c *closure) calling(f *catalog.Function, p *path) {
 	switch {
 	case !f.Builtin:
-		if f.Volatility == 'v' && !f.Harmless {
-			c.unknown("volatile function " + f.Name)
+		if !f.Harmless {
+			c.userFunction(f, p)
 		}
 	case runsSQL(f.Name):
 		c.unknown("function " + f.Name)
@@ -79,13 +80,16 @@ func (c *closure) setting(function string) {
 	switch function {
 	case "set_config":
 		c.touched.Settings = true
+		if c.function { // and how the rest of the body is understood
+			c.unknown("set_config in a function")
+		}
 	case "pg_reload_conf":
 		c.touched.AllSettings = true
 	}
 }
 
-func (c *closure) operator(o parser.Operator, schemas []string) {
-	candidates := c.snapshot.Operators(schemas, o.Schema, o.Name)
+func (c *closure) operator(o parser.Operator, p *path) {
+	candidates := c.snapshot.Operators(p.schemas, o.Schema, o.Name)
 	for _, candidate := range candidates {
 		if !candidate.Builtin && candidate.Volatility == 'v' {
 			c.unknown("volatile operator " + o.Name)
@@ -96,14 +100,15 @@ func (c *closure) operator(o parser.Operator, schemas []string) {
 	}
 }
 
-func (c *closure) conversion(schema, typ string, schemas []string) {
-	t := c.snapshot.Type(schemas, schema, typ)
-	switch {
-	case t == nil && schema == "" && c.snapshot.Type(nil, "pg_catalog", typ) != nil:
-	case t == nil:
+func (c *closure) conversion(schema, typ string, p *path) {
+	found := c.types(p, schema, typ)
+	if found == nil && (schema != "" || c.snapshot.Type(nil, "pg_catalog", typ) == nil) {
 		c.unknown("unknown type " + typ)
-	case t.Volatile:
-		c.unknown("volatile function in domain " + typ)
+	}
+	for _, t := range found {
+		if t.Volatile {
+			c.unknown("volatile function in domain " + typ)
+		}
 	}
 }
 

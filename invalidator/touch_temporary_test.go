@@ -27,6 +27,11 @@ func TestTouchesOfASessionWithTemporaryRelations(t *testing.T) {
 		t.Errorf("a write to what may be a view: %+v", got)
 	}
 
+	names = map[string]bool{"log": false}
+	if got := touches("DELETE FROM boss"); !got.Whole {
+		t.Errorf("a trigger's write to a temporary relation that is no plain table: %+v", got)
+	}
+
 	names = map[string]bool{"x": true, "v": false, "plain": true, "loud": true, "noisy": false}
 	for sql, want := range map[string][]string{
 		"DELETE FROM x":                    nil,
@@ -36,7 +41,7 @@ func TestTouchesOfASessionWithTemporaryRelations(t *testing.T) {
 		"DELETE FROM plain":                {"plain"}, // the temporary one may be gone
 		"DELETE FROM public.plain":         {"plain"},
 		"DELETE FROM pg_temp.plain":        nil,
-		"DELETE FROM boss":                 whole, // what it shadows counts as it ever did
+		"DELETE FROM boss":                 {"boss", "log", "minion"}, // a trigger's function finds no temporary log
 		"DELETE FROM v":                    whole, // a temporary view passes writes on
 		"DELETE FROM pg_temp.v":            whole,
 		"DELETE FROM pg_temp.nowhere":      whole,
@@ -46,7 +51,7 @@ func TestTouchesOfASessionWithTemporaryRelations(t *testing.T) {
 		"SELECT * FROM v":                  whole, // and calls what nobody sees
 		"SELECT * FROM pg_temp.v":          whole,
 		"SELECT * FROM public.v":           whole,
-		"SELECT * FROM loud":               whole,
+		"SELECT * FROM loud":               {"log"},
 		"SELECT NULL::x":                   nil,
 		"SELECT NULL::v":                   whole,
 		"SELECT 1::noisy":                  whole,

@@ -37,47 +37,52 @@ func changeOf(w parser.Write) change {
 }
 
 // writes follows a write that the text names.
-func (c *closure) writes(w parser.Write, schemas []string, temporary catalog.Temporary) {
+func (c *closure) writes(w parser.Write, p *path) {
+	if c.trusts != nil {
+		c.trusts.writes(w, p)
+		return
+	}
 	qualified := temporarySchema(w.Schema)
-	plain := temporary.Plain(w.Name) && (qualified || w.Schema == "")
+	plain := p.temporary.Plain(w.Name) && (qualified || w.Schema == "")
 	if qualified {
 		if !plain { // it may be a view of a real table, or fire triggers
 			c.whole("temporary relation " + w.Name)
 		}
 		return
 	}
-	if _, known := temporary.Names[w.Name]; known && w.Schema == "" && !plain {
+	if _, known := p.temporary.Names[w.Name]; known && w.Schema == "" && !plain {
 		c.whole("temporary relation " + w.Name)
 	}
-	r, found := c.snapshot.Resolve(schemas, w.Schema, w.Name)
-	switch {
-	case found:
-		// Where a temporary relation shadows the name, the real one is invalidated in vain: it may be gone (ON COMMIT DROP).
-		c.change(r, changeOf(w))
-	case !plain:
+	found := c.resolve(p, w.Schema, w.Name)
+	if found == nil && !plain {
 		// A session with temporary relations most likely means one of these. Nobody knows.
 		c.whole("unknown relation " + w.Name)
 	}
+	// Where a temporary relation shadows the name, the real one is invalidated in vain: it may be gone (ON COMMIT DROP).
+	for _, r := range found {
+		c.change(r, changeOf(w), p.runtime())
+	}
 }
 
-// change follows a change of a relation to everything that changes with it.
-func (c *closure) change(r *catalog.Relation, ways change) {
-	done := c.changed[r.OID]
+// change follows a change of a relation to everything that changes with it. Triggers and functions run under the path p.
+func (c *closure) change(r *catalog.Relation, ways change, p *path) {
+	key := following{r.OID, p.key}
+	done := c.followed[key]
 	if ways&^done == 0 {
 		return
 	}
-	c.changed[r.OID] = done | ways
+	c.followed[key] = done | ways
+	c.changed[r.OID] = true
 	switch {
 	case system(r):
 		c.unknown("system catalog " + r.Name)
 		return
 	case r.Rules:
 		c.whole("rule on " + r.Name)
-	case r.VolatileFunctions:
-		c.whole("volatile function in the definition of " + r.Name)
 	}
-	c.fire(r, ways)
-	c.runsPolicies(r)
+	c.defined(r, p)
+	c.fire(r, ways, p)
+	c.runsPolicies(r, p)
 	switch r.Kind {
 	case 'r':
 	case 'p':
@@ -85,24 +90,24 @@ func (c *closure) change(r *catalog.Relation, ways change) {
 			ways |= inserted | deleted
 		}
 	case 'v':
-		c.changeView(r, ways)
+		c.changeView(r, ways, p)
 		return
-	case 'm':
-		c.runsDefinition(r)
+	case 'm': // REFRESH runs as the owner, from version 17 on with a search path of its own
+		c.runsDefinition(r, c.anywhere(p.temporary))
 		return
 	default: // a foreign table's rows may be those of any relation
 		c.whole("write to " + r.Name)
 		return
 	}
-	c.family(r, ways)
-	c.cascade(r, ways)
+	c.family(r, ways, p)
+	c.cascade(r, ways, p.temporary)
 }
 
 // family follows a change to inheriting tables and partitions, and notes the parents, whose rows are their children's,
 // too. Parents need no following: the row triggers and foreign keys of a partitioned table are its partitions', too.
-func (c *closure) family(r *catalog.Relation, ways change) {
+func (c *closure) family(r *catalog.Relation, ways change, p *path) {
 	for _, oid := range r.Children {
-		c.changeOID(oid, ways, "child of "+r.Name)
+		c.changeOID(oid, ways, p, "child of "+r.Name)
 	}
 	for _, oid := range r.Parents {
 		c.above(oid, r)
@@ -115,33 +120,36 @@ func (c *closure) above(oid uint32, of *catalog.Relation) {
 		c.whole("unknown parent of " + of.Name)
 		return
 	}
-	if _, known := c.changed[oid]; !known {
-		c.changed[oid] = 0
-	}
+	c.changed[oid] = true
 	for _, next := range parent.Parents {
 		c.above(next, parent)
 	}
 }
 
-func (c *closure) changeOID(oid uint32, ways change, what string) {
+func (c *closure) changeOID(oid uint32, ways change, p *path, what string) {
 	r := c.snapshot.ByOID(oid)
 	if r == nil {
 		c.whole("unknown " + what)
 		return
 	}
-	c.change(r, ways)
+	c.change(r, ways, p)
 }
 
-// cascade follows foreign keys that point at the relation (manual, section 5.5.5).
-func (c *closure) cascade(r *catalog.Relation, ways change) {
+// cascade follows foreign keys that point at the relation (manual, section 5.5.5). The server changes the other relation as its owner, for
+// whom names may mean something else.
+func (c *closure) cascade(r *catalog.Relation, ways change, temporary catalog.Temporary) {
+	if len(r.ReferencedBy) == 0 {
+		return
+	}
+	p := c.anywhere(temporary)
 	for _, key := range r.ReferencedBy {
 		what := "relation that references " + r.Name
 		if ways&deleted != 0 {
 			switch key.OnDelete {
 			case 'c':
-				c.changeOID(key.Referencing, deleted, what)
+				c.changeOID(key.Referencing, deleted, p, what)
 			case 'n', 'd':
-				c.changeOID(key.Referencing, updated, what)
+				c.changeOID(key.Referencing, updated, p, what)
 			case 'a', 'r':
 			default:
 				c.whole("foreign key on " + r.Name)
@@ -150,14 +158,14 @@ func (c *closure) cascade(r *catalog.Relation, ways change) {
 		if ways&updated != 0 {
 			switch key.OnUpdate {
 			case 'c', 'n', 'd':
-				c.changeOID(key.Referencing, updated, what)
+				c.changeOID(key.Referencing, updated, p, what)
 			case 'a', 'r':
 			default:
 				c.whole("foreign key on " + r.Name)
 			}
 		}
 		if ways&cascaded != 0 {
-			c.changeOID(key.Referencing, truncated|cascaded, what)
+			c.changeOID(key.Referencing, truncated|cascaded, p, what)
 		}
 	}
 }
@@ -171,15 +179,17 @@ const (
 )
 
 // fire judges the triggers that a change fires.
-func (c *closure) fire(r *catalog.Relation, ways change) {
-	for _, t := range r.Triggers {
+func (c *closure) fire(r *catalog.Relation, ways change, p *path) {
+	for i := range r.Triggers {
+		t := &r.Triggers[i]
 		fires := t.Insert && ways&inserted != 0 || t.Update && ways&updated != 0 ||
 			t.Delete && ways&deleted != 0 || t.Truncate && ways&truncated != 0
 		switch {
 		case !fires:
 		case t.Function == suppressRedundantUpdates, t.Function == tsvectorUpdate, t.Function == tsvectorUpdateColumn:
+			c.triggerCondition(t, r, p)
 		default:
-			c.whole("trigger " + t.Name + " on " + r.Name)
+			c.trigger(t, r, p)
 		}
 	}
 }
@@ -187,13 +197,13 @@ func (c *closure) fire(r *catalog.Relation, ways change) {
 // changeView follows a write to a view. Where no INSTEAD OF trigger takes it, PostgreSQL passes it on to the one base
 // relation of a simple view (manual, CREATE VIEW, Updatable Views). The others that the view reads are
 // invalidated in vain.
-func (c *closure) changeView(r *catalog.Relation, ways change) {
-	c.readsRelation(r)
+func (c *closure) changeView(r *catalog.Relation, ways change, p *path) {
+	c.readsRelation(r, p)
 	if len(r.ViewReads) == 0 {
 		c.whole("write to view " + r.Name)
 		return
 	}
 	for _, oid := range r.ViewReads {
-		c.changeOID(oid, ways, "base of view "+r.Name)
+		c.changeOID(oid, ways, p, "base of view "+r.Name)
 	}
 }

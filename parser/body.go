@@ -22,8 +22,9 @@ type Body struct {
 	Rows []Relation
 	// Ends is true when the body holds COMMIT or ROLLBACK.
 	Ends bool
-	// Cursor is true when it fetches from a cursor, which may have come from elsewhere.
-	Cursor bool
+	// Cursor is true when it fetches from a cursor, which may have come from elsewhere. Opens is true when it opens one, which may be read
+	// from elsewhere later.
+	Cursor, Opens bool
 	// Notices is true when it may send messages to the client (RAISE below EXCEPTION).
 	Notices bool
 }
@@ -142,6 +143,8 @@ func (b *Body) judge() *Body {
 			b.Ends = true
 		case c.Tag == "FETCH":
 			b.Cursor = true
+		case c.Tag == "DECLARE CURSOR":
+			b.Opens = true
 		}
 	}
 	return b

@@ -51,6 +51,9 @@ func told(b *Body) string {
 	if b.Cursor {
 		note("cursor")
 	}
+	if b.Opens {
+		note("opens")
+	}
 	if b.Notices {
 		note("notices")
 	}
@@ -70,7 +73,7 @@ var bodyTests = []struct{ language, text, want string }{
 	{"plpgsql", "BEGIN CASE a(1) WHEN b(2), 3 THEN PERFORM c(); WHEN 4 THEN NULL; ELSE PERFORM d(); END CASE; END", "a() b() c() d() op="},
 	{"plpgsql", "BEGIN CASE WHEN a(1) THEN PERFORM c(); END CASE; END", "a() c()"},
 	{"plpgsql", "<<outer>> DECLARE a int := f(1); b CONSTANT text NOT NULL DEFAULT g(2); c t%ROWTYPE; d s.t.x%TYPE; e a%TYPE; h numeric(10,2)[] = '{}'; i text COLLATE \"C\" := 'x'; j ALIAS FOR $1; BEGIN END outer;", "f() g() row s.t row t type int4 type numeric type text"},
-	{"plpgsql", "DECLARE c CURSOR (x int, y numeric(1,2)) FOR SELECT * FROM t WHERE a = x; r refcursor; BEGIN OPEN c(1, y := f(2)); FETCH NEXT FROM c INTO a, b.c; CLOSE c; OPEN r FOR SELECT g(1); MOVE 3 FROM r; FOR q IN c(h(1), 2) LOOP NULL; END LOOP; END", "cursor f() g() h() op= t type int4 type numeric type refcursor"},
+	{"plpgsql", "DECLARE c CURSOR (x int, y numeric(1,2)) FOR SELECT * FROM t WHERE a = x; r refcursor; BEGIN OPEN c(1, y := f(2)); FETCH NEXT FROM c INTO a, b.c; CLOSE c; OPEN r FOR SELECT g(1); MOVE 3 FROM r; FOR q IN c(h(1), 2) LOOP NULL; END LOOP; END", "cursor f() g() h() op= opens t type int4 type numeric type refcursor"},
 	{"plpgsql", "DECLARE c NO SCROLL CURSOR IS SELECT f(); BEGIN FOR q IN c LOOP NULL; END LOOP; END", "f()"},
 	{"plpgsql", "BEGIN FOR i IN a(1)..b(2) BY c(3) LOOP PERFORM d(); EXIT WHEN e(4); CONTINUE l WHEN g(5); END LOOP; END", "a() b() c() d() e() g()"},
 	{"plpgsql", "BEGIN FOR i IN REVERSE 10..1 LOOP EXIT; END LOOP; FOR i IN 1..10 LOOP CONTINUE; END LOOP l; END", ""},

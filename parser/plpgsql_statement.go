@@ -300,6 +300,7 @@ func (p *plpgsql) raise() {
 
 // open reads OPEN cursor [[NO] SCROLL] FOR query, and OPEN cursor [(arguments)].
 func (p *plpgsql) open() {
+	p.body.Opens = true
 	name := p.name()
 	p.takes("no")
 	p.takes("scroll")

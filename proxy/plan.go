@@ -52,15 +52,13 @@ func (s *session) plan(statement *parser.Statement) *plan {
 	return p
 }
 
-// newPlan decides. Without a scope the schemas are not known: then every schema is considered.
+// newPlan decides. Without a scope the schemas are not known.
 func (srv *Server) newPlan(statement *parser.Statement, sc *scope, d *database) *plan {
 	p := &plan{scope: sc, database: d, snapshot: d.snapshot(), policy: srv.policy.Load(), statement: statement}
 	var schemas []string
 	temporary := catalog.Temporary{Exists: true}
 	if sc != nil {
 		schemas, temporary = sc.Schemas, catalog.Temporary{Exists: sc.Temporary, Names: sc.TemporaryNames}
-	} else if p.snapshot != nil {
-		schemas = p.snapshot.Schemas()
 	}
 	p.touched = invalidator.Touches(statement, schemas, temporary, p.snapshot)
 	if p.snapshot == nil {
@@ -70,7 +68,7 @@ func (srv *Server) newPlan(statement *parser.Statement, sc *scope, d *database) 
 
 	command := statement.Single()
 	read := command != nil && command.Kind == parser.KindSelect
-	p.pure = len(p.writeSlots) == 0 && !p.touched.Settings && !p.touched.Definition &&
+	p.pure = len(p.writeSlots) == 0 && !p.touched.Settings && !p.touched.Definition && !p.touched.Locks &&
 		(statement.Err == nil && len(statement.Commands) == 0 || read && !command.Locking && !command.Into)
 	p.begins = command != nil && command.Kind == parser.KindBegin &&
 		(command.Isolation == "" || command.Isolation == "read committed" || command.Isolation == "read uncommitted")
