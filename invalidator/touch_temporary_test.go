@@ -42,7 +42,7 @@ func TestTouchesOfASessionWithTemporaryRelations(t *testing.T) {
 		"DELETE FROM public.plain":         {"plain"},
 		"DELETE FROM pg_temp.plain":        nil,
 		"DELETE FROM boss":                 {"boss", "log", "minion"}, // a trigger's function finds no temporary log
-		"DELETE FROM v":                    whole, // a temporary view passes writes on
+		"DELETE FROM v":                    whole,                     // a temporary view passes writes on
 		"DELETE FROM pg_temp.v":            whole,
 		"DELETE FROM pg_temp.nowhere":      whole,
 		"DELETE FROM nowhere":              whole,

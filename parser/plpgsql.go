@@ -1,7 +1,5 @@
 package parser
 
-import "strings"
-
 // analyzePLpgSQL reads a body in PL/pgSQL as src/pl/plpgsql/src/pl_gram.y does. All of a body's tokens have a place in its grammar, so
 // that nothing is passed over; where they don't, the body is not understood.
 //
@@ -171,10 +169,10 @@ func (p *plpgsql) list(ends ...string) string {
 	}
 }
 
-// command takes in an SQL command up to a semicolon or another end.
-func (p *plpgsql) command(end string) {
+// command takes in an SQL command up to a semicolon.
+func (p *plpgsql) command() {
 	start := p.at
-	if text, found := p.until(end); found != "" {
+	if text, end := p.until(";"); end != "" {
 		p.body.add(p.withoutInto(text, p.tokens[start:p.at-1]))
 	}
 }
@@ -289,7 +287,7 @@ func (p *plpgsql) cursor(name string) {
 		p.fail()
 	}
 	p.cursors[name] = true
-	p.command(";")
+	p.command()
 }
 
 // untilClosed is until with the bracket that closes the one before as a further end.
@@ -304,8 +302,8 @@ func (p *plpgsql) plain() {
 		}
 		switch t := p.tokens[p.at]; {
 		case t.kind == tokenWord, t.kind == tokenName, t.kind == tokenParam, t.kind == tokenNumber:
-		case t.kind == tokenMark && strings.Contains(",.", p.text[t.start:t.end]):
-		case t.kind == tokenOperator && (p.text[t.start:t.end] == "=" || p.text[t.start:t.end] == ":=" || p.text[t.start:t.end] == "-"):
+		case p.is(t, ","), p.is(t, "."):
+		case p.is(t, "="), p.is(t, ":="), p.is(t, "-"):
 		default:
 			p.fail()
 			return
