@@ -2,12 +2,9 @@ package admin
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"net/http"
-	"net/url"
 	"strconv"
 )
 
@@ -28,6 +25,13 @@ func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
 	_, _ = io.WriteString(w, "ready\n")
 }
 
+// Numbers of uncached statements that are shown.
+const (
+	uncachedOnPage  = 10
+	uncachedDefault = 50
+	uncachedMost    = 1000
+)
+
 // statusReply adds to the figures what follows from them.
 type statusReply struct {
 	Status
@@ -35,10 +39,13 @@ type statusReply struct {
 	HitRate       float64 `json:"hit_rate"`
 	Ready         bool    `json:"ready"`
 	NotReady      string  `json:"not_ready,omitempty"`
+	// Uncached are the reads that took the most time and were not cached.
+	Uncached []Uncached `json:"uncached"`
 }
 
-func (s *Server) reply() statusReply {
-	r := statusReply{Status: s.proxy.Status()}
+// reply gathers the figures, with that many uncached statements at most.
+func (s *Server) reply(uncached int) statusReply {
+	r := statusReply{Status: s.proxy.Status(), Uncached: s.proxy.Uncached(uncached)}
 	r.UptimeSeconds = r.Now.Sub(r.Started).Seconds()
 	r.HitRate = r.Status.HitRate()
 	err := s.proxy.Ready()
@@ -49,98 +56,18 @@ func (s *Server) reply() statusReply {
 	return r
 }
 
-func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusOK, s.reply())
-}
-
-// flushRequest is the body of POST /api/flush, as JSON or as a form. Without a body everything goes.
-type flushRequest struct {
-	Database    string `json:"database"`
-	Table       string `json:"table"`
-	Fingerprint string `json:"fingerprint"` // hexadecimal
-}
-
-func (s *Server) flush(w http.ResponseWriter, r *http.Request) {
-	if !s.authorized(r) {
-		w.Header().Set("WWW-Authenticate", `Bearer realm="pgrecall"`)
-		writeError(w, http.StatusUnauthorized, "a valid token is needed")
-		return
-	}
-	// A page of another site can send a form, but not without its Origin. Sec-Fetch-Site comes
-	// from every current browser.
-	if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" && site != "none" {
-		writeError(w, http.StatusForbidden, "refused for a page of another site")
-		return
-	}
-	request, err := readFlush(r)
-	if err != nil {
-		code := http.StatusBadRequest
-		var large *http.MaxBytesError
-		if errors.As(err, &large) {
-			code = http.StatusRequestEntityTooLarge
-		}
-		writeError(w, code, err.Error())
-		return
-	}
-	var fingerprint uint64
-	if request.Fingerprint != "" {
-		fingerprint, err = strconv.ParseUint(request.Fingerprint, 16, 64)
-		if err != nil || fingerprint == 0 {
-			writeError(w, http.StatusBadRequest, "fingerprint: not a hexadecimal number of 64 bits")
+// status takes one parameter: the number of uncached statements.
+func (s *Server) status(w http.ResponseWriter, r *http.Request) {
+	uncached := uncachedDefault
+	if text := r.URL.Query().Get("uncached"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 0 || n > uncachedMost {
+			writeError(w, http.StatusBadRequest, fmt.Sprintf("uncached: want a number from 0 to %d", uncachedMost))
 			return
 		}
+		uncached = n
 	}
-	removed := s.proxy.Flush(request.Database, request.Table, fingerprint)
-	s.logger.Info("cache flushed", "removed", removed, "database", request.Database,
-		"table", request.Table, "fingerprint", request.Fingerprint, "from", r.RemoteAddr)
-	writeJSON(w, http.StatusOK, map[string]int{"removed": removed})
-}
-
-// readFlush is strict: a misspelt "tabel" must not flush everything.
-func readFlush(r *http.Request) (flushRequest, error) {
-	var request flushRequest
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		return request, fmt.Errorf("body: %w", err)
-	}
-	if len(body) > 0 {
-		kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-		switch {
-		case err == nil && kind == "application/json":
-			if err := decodeStrict(body, &request); err != nil {
-				return request, fmt.Errorf("body: %w", err)
-			}
-		case err == nil && kind == "application/x-www-form-urlencoded":
-			form, err := url.ParseQuery(string(body))
-			if err != nil {
-				return request, errors.New("body: not a form")
-			}
-			if err := request.merge(form); err != nil {
-				return request, err
-			}
-		default:
-			return request, errors.New("body: want Content-Type application/json or application/x-www-form-urlencoded")
-		}
-	}
-	query, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
-		return request, errors.New("query: not understood")
-	}
-	return request, request.merge(query)
-}
-
-func (f *flushRequest) merge(values url.Values) error {
-	for key, v := range values {
-		field := map[string]*string{"database": &f.Database, "table": &f.Table, "fingerprint": &f.Fingerprint}[key]
-		if field == nil {
-			return fmt.Errorf("unknown parameter %q: want database, table, fingerprint", key)
-		}
-		if len(v) != 1 || v[0] == "" || *field != "" {
-			return fmt.Errorf("%s: want one value", key)
-		}
-		*field = v[0]
-	}
-	return nil
+	writeJSON(w, http.StatusOK, s.reply(uncached))
 }
 
 func writeError(w http.ResponseWriter, code int, what string) {

@@ -7,10 +7,9 @@ import (
 	"io"
 )
 
-// decodeStrict decodes one JSON object without unknown keys and with nothing after it.
+// decodeStrict decodes one JSON value with nothing after it.
 func decodeStrict(data []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
 	if err := d.Decode(v); err != nil {
 		return err
 	}

@@ -27,11 +27,12 @@ type pageData struct {
 	Reads      uint64
 	Outcomes   []row
 	Reasons    []row
+	Results    []row // of verifications
 	ListenText string
 }
 
 func (s *Server) page(w http.ResponseWriter, _ *http.Request) {
-	r := s.reply()
+	r := s.reply(uncachedOnPage)
 	var b strings.Builder
 	err := pageTemplate().Execute(&b, pageData{
 		statusReply: r,
@@ -40,6 +41,7 @@ func (s *Server) page(w http.ResponseWriter, _ *http.Request) {
 		Reads:       r.Reads(),
 		Outcomes:    rows(r.Statements),
 		Reasons:     rows(r.Bypasses),
+		Results:     rows(r.Verifications),
 		ListenText:  strings.Join(r.Listen, ", "),
 	})
 	if err != nil {
@@ -86,7 +88,9 @@ func pageTemplate() *template.Template {
 			}
 			return 100 * float64(a) / float64(b)
 		},
-		"seconds": func(f float64) string { return fmt.Sprintf("%.1f s", f) },
+		"seconds":      func(f float64) string { return fmt.Sprintf("%.1f s", f) },
+		"milliseconds": func(f float64) string { return fmt.Sprintf("%.1f ms", 1000*f) },
+		"stamp":        func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
 	}).Parse(pageHTML))
 }
 

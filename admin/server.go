@@ -37,6 +37,11 @@ type Proxy interface {
 	// Flush removes what is cached: of a database, of a table ("t" or "schema.t"), of a
 	// fingerprint; "" and 0 match everything. It returns the number of entries.
 	Flush(database, table string, fingerprint uint64) int
+	// Allow lets statements of a fingerprint be cached again that a verification stopped, 0 for all of them. It returns how many
+	// shapes were stopped.
+	Allow(fingerprint uint64) int
+	// Uncached returns the n shapes of reads that took the most time and were not cached, the longest first.
+	Uncached(n int) []Uncached
 }
 
 // Options of a Server. Proxy, Gatherer and Logger are required.
@@ -48,7 +53,7 @@ type Options struct {
 	Address string
 	// Hosts are further names that are valid there.
 	Hosts []string
-	// Token is what a flush needs, "" for nothing.
+	// Token is what a change needs, "" for nothing.
 	Token string
 }
 
@@ -86,6 +91,7 @@ func NewServer(o Options) (*Server, error) {
 	mux.Handle("/readyz", only(http.MethodGet, http.HandlerFunc(s.ready)))
 	mux.Handle("/api/status", only(http.MethodGet, http.HandlerFunc(s.status)))
 	mux.Handle("/api/flush", only(http.MethodPost, http.HandlerFunc(s.flush)))
+	mux.Handle("/api/allow", only(http.MethodPost, http.HandlerFunc(s.allow)))
 	mux.Handle("/{$}", only(http.MethodGet, http.HandlerFunc(s.page)))
 	s.http = &http.Server{
 		Handler:           s.guard(mux),

@@ -26,18 +26,27 @@ type proxyStub struct {
 	database    string
 	table       string
 	fingerprint uint64
+	allows      int
+	doubt       *Doubt
+	uncached    int // asked for
 }
 
 func (p *proxyStub) Status() Status {
 	started := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
-	return Status{
+	status := Status{
 		Version: "v1 <b>", Upstream: "db:5432", Listen: []string{"127.0.0.1:6432"}, Started: started, Now: started.Add(90 * time.Second),
 		Cache: "on", ClientConnections: 3,
 		Statements:           map[string]uint64{"hit_l1": 60, "hit_l2": 15, "miss": 15, "bypass": 10, "write": 7},
 		Bypasses:             map[string]uint64{"volatile_function": 9, "transaction": 1, "portal": 0},
 		UpstreamSecondsSaved: 1.25,
+		Verifications:        map[string]uint64{"same": 12, "different": 0, "inconclusive": 0},
 		Tiers:                []Tier{{Name: "l1", Entries: 5, Bytes: 3 << 20, LimitBytes: 256 << 20}},
 	}
+	if p.doubt != nil {
+		status.Doubts = []Doubt{*p.doubt}
+		status.Verifications["different"] = 1
+	}
+	return status
 }
 
 func (p *proxyStub) Ready() error { return p.ready }
@@ -46,6 +55,18 @@ func (p *proxyStub) Flush(database, table string, fingerprint uint64) int {
 	p.flushes++
 	p.database, p.table, p.fingerprint = database, table, fingerprint
 	return 5
+}
+
+func (p *proxyStub) Allow(fingerprint uint64) int {
+	p.allows++
+	p.fingerprint = fingerprint
+	return 2
+}
+
+func (p *proxyStub) Uncached(n int) []Uncached {
+	p.uncached = n
+	return []Uncached{{Fingerprint: "00ff", Query: "select <b> from t where a = $1", Reason: "volatile_function", Detail: "nextval",
+		Meaning: "It writes.", Change: "Do not.", Count: 77, Seconds: 12.5, MaxSeconds: 0.25}}
 }
 
 func newServer(t *testing.T, p *proxyStub, token string) *Server {
@@ -96,6 +117,13 @@ func TestPaths(t *testing.T) {
 		{"GET", "/api/flush", 405, ""},
 		{"HEAD", "/api/flush", 405, ""},
 		{"OPTIONS", "/api/flush", 405, ""},
+		{"GET", "/api/allow", 405, ""},
+		{"HEAD", "/api/allow", 405, ""},
+		{"GET", "/api/status?uncached=0", 200, `"uncached"`},
+		{"GET", "/api/status?uncached=1000", 200, `"uncached"`},
+		{"GET", "/api/status?uncached=1001", 400, "want a number from 0 to 1000"},
+		{"GET", "/api/status?uncached=-1", 400, "want a number from 0 to 1000"},
+		{"GET", "/api/status?uncached=many", 400, "want a number from 0 to 1000"},
 	} {
 		p := &proxyStub{}
 		w := ask(newServer(t, p, ""), test.method, test.target, "")
@@ -105,8 +133,8 @@ func TestPaths(t *testing.T) {
 		if test.code == 405 && w.Header().Get("Allow") == "" {
 			t.Errorf("%s %s: no Allow header", test.method, test.target)
 		}
-		if p.flushes > 0 {
-			t.Errorf("%s %s flushed", test.method, test.target)
+		if p.flushes+p.allows > 0 {
+			t.Errorf("%s %s changed something", test.method, test.target)
 		}
 	}
 }
@@ -143,6 +171,7 @@ func TestStatusJSON(t *testing.T) {
 		HitRate float64 `json:"hit_rate"`
 		Ready   bool    `json:"ready"`
 		Status
+		Uncached []Uncached `json:"uncached"`
 	}
 	w := ask(newServer(t, &proxyStub{}, "secret"), "GET", "/api/status", "")
 	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
@@ -154,12 +183,41 @@ func TestStatusJSON(t *testing.T) {
 	if strings.Contains(w.Body.String(), "secret") {
 		t.Error("the token shows")
 	}
+	if got.Verifications["same"] != 12 || len(got.Uncached) != 1 || got.Uncached[0].Query != "select <b> from t where a = $1" || got.Uncached[0].Change != "Do not." {
+		t.Errorf("%+v %+v", got.Verifications, got.Uncached)
+	}
+}
+
+func TestNumberOfUncached(t *testing.T) {
+	for target, want := range map[string]int{"/api/status": 50, "/api/status?uncached=7": 7, "/api/status?uncached=0": 0, "/": 10} {
+		p := &proxyStub{}
+		if ask(newServer(t, p, ""), "GET", target, ""); p.uncached != want {
+			t.Errorf("%s asks for %d, want %d", target, p.uncached, want)
+		}
+	}
+}
+
+func TestPageTellsOfDoubts(t *testing.T) {
+	doubt := &Doubt{Fingerprint: "00000000000000ff", Tables: "public.<t>", Since: time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)}
+	page := ask(newServer(t, &proxyStub{doubt: doubt}, ""), "GET", "/", "").Body.String()
+	for _, want := range []string{"The cache was wrong", "00000000000000ff", "public.&lt;t&gt;", "2026-11-23 09:00:00 UTC", "/api/allow", "found a difference: 1."} {
+		if !strings.Contains(page, want) {
+			t.Errorf("no %q", want)
+		}
+	}
+	page = ask(newServer(t, &proxyStub{}, ""), "GET", "/", "").Body.String()
+	for _, other := range []string{"The cache was wrong", "found a difference"} {
+		if strings.Contains(page, other) {
+			t.Errorf("%q without doubts", other)
+		}
+	}
 }
 
 func TestPage(t *testing.T) {
 	w := ask(newServer(t, &proxyStub{}, ""), "GET", "/", "")
 	page := w.Body.String()
-	for _, want := range []string{"v1 &lt;b&gt;", "1m30s", "volatile_function", "3.0 MiB", "256.0 MiB", "1.2 s"} {
+	for _, want := range []string{"v1 &lt;b&gt;", "1m30s", "volatile_function", "3.0 MiB", "256.0 MiB", "1.2 s",
+		"select &lt;b&gt; from t where a = $1", "(nextval): It writes.", "Do not.", "12.5 s", "250.0 ms", "77", "same"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("no %q", want)
 		}
@@ -187,6 +245,8 @@ func TestFlush(t *testing.T) {
 		"by form":           {body: "table=a&fingerprint=ff", headers: []string{form}, code: 200, want: proxyStub{flushes: 1, table: "a", fingerprint: 255}},
 		"by JSON":           {body: `{"database":"d","fingerprint":"8f9e7a39f0adeef7"}`, headers: []string{asJSON}, code: 200, want: proxyStub{flushes: 1, database: "d", fingerprint: 0x8f9e7a39f0adeef7}},
 		"empty object":      {body: `{}`, headers: []string{asJSON}, code: 200, want: proxyStub{flushes: 1}},
+		"empty in JSON":     {body: `{"fingerprint":""}`, headers: []string{asJSON}, code: 400},
+		"number in JSON":    {body: `{"fingerprint":1}`, headers: []string{asJSON}, code: 400},
 		"misspelt":          {query: "?tabel=a", code: 400},
 		"misspelt form":     {body: "tabel=a", headers: []string{form}, code: 400},
 		"misspelt JSON":     {body: `{"tabel":"a"}`, headers: []string{asJSON}, code: 400},
@@ -218,7 +278,42 @@ func TestFlush(t *testing.T) {
 	}
 }
 
-func TestFlushNeedsTheToken(t *testing.T) {
+func TestAllow(t *testing.T) {
+	const form, asJSON = "Content-Type: application/x-www-form-urlencoded", "Content-Type: application/json"
+	for name, test := range map[string]struct {
+		query, body string
+		headers     []string
+		code        int
+		want        proxyStub
+	}{
+		"everything":      {code: 200, want: proxyStub{allows: 1}},
+		"by query":        {query: "?fingerprint=8f9e7a39f0adeef7", code: 200, want: proxyStub{allows: 1, fingerprint: 0x8f9e7a39f0adeef7}},
+		"by form":         {body: "fingerprint=ff", headers: []string{form}, code: 200, want: proxyStub{allows: 1, fingerprint: 255}},
+		"by JSON":         {body: `{"fingerprint":"ff"}`, headers: []string{asJSON}, code: 200, want: proxyStub{allows: 1, fingerprint: 255}},
+		"empty in JSON":   {body: `{"fingerprint":""}`, headers: []string{asJSON}, code: 400},
+		"empty":           {query: "?fingerprint=", code: 400},
+		"zero":            {query: "?fingerprint=0", code: 400},
+		"misspelt":        {query: "?fingerprnt=ff", code: 400},
+		"a table":         {query: "?table=a", code: 400},
+		"a database, too": {query: "?fingerprint=ff&database=d", code: 400},
+		"another site":    {headers: []string{"Sec-Fetch-Site: cross-site"}, code: 403},
+		"own page":        {headers: []string{"Sec-Fetch-Site: same-origin"}, code: 200, want: proxyStub{allows: 1}},
+		"foreign host":    {headers: []string{"Host: evil.example"}, code: 421},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := &proxyStub{}
+			w := ask(newServer(t, p, ""), "POST", "/api/allow"+test.query, test.body, test.headers...)
+			if w.Code != test.code || *p != test.want {
+				t.Errorf("%d %s %+v", w.Code, w.Body, p)
+			}
+			if test.code == 200 && !strings.Contains(w.Body.String(), `"allowed": 2`) {
+				t.Errorf("%s", w.Body)
+			}
+		})
+	}
+}
+
+func TestChangesNeedTheToken(t *testing.T) {
 	for header, code := range map[string]int{
 		"":                                  401,
 		"Authorization: Bearer":             401,
@@ -236,6 +331,10 @@ func TestFlushNeedsTheToken(t *testing.T) {
 		w := ask(newServer(t, p, "s3cret"), "POST", "/api/flush", "", header)
 		if w.Code != code || (p.flushes == 1) != (code == 200) {
 			t.Errorf("%q: %d, %d flushes", header, w.Code, p.flushes)
+		}
+		p = &proxyStub{}
+		if w := ask(newServer(t, p, "s3cret"), "POST", "/api/allow", "", header); w.Code != code || (p.allows == 1) != (code == 200) {
+			t.Errorf("%q: %d, %d allowed", header, w.Code, p.allows)
 		}
 		if code == 401 && w.Header().Get("WWW-Authenticate") == "" {
 			t.Errorf("%q: no WWW-Authenticate", header)

@@ -20,7 +20,34 @@ type Status struct {
 
 	UpstreamSecondsSaved float64 `json:"upstream_seconds_saved"`
 
+	// Verifications counts comparisons of the cache with the upstream by result: same, different, inconclusive.
+	Verifications map[string]uint64 `json:"verifications"`
+	// Doubts are the shapes of statements that are not cached because they differed, until somebody allows them.
+	Doubts []Doubt `json:"doubts"`
+
 	Tiers []Tier `json:"tiers"`
+}
+
+// Doubt is a shape of statements that is not cached any more.
+type Doubt struct {
+	Fingerprint string    `json:"fingerprint"` // hexadecimal
+	Tables      string    `json:"tables"`
+	Since       time.Time `json:"since"`
+}
+
+// Uncached is a shape of reads that went to the upstream for one reason.
+type Uncached struct {
+	Fingerprint string    `json:"fingerprint"` // hexadecimal
+	Database    string    `json:"database"`
+	Query       string    `json:"query"` // $n for constants; "" where there is no such form
+	Reason      string    `json:"reason"`
+	Detail      string    `json:"detail,omitempty"` // a function's, relation's or column's name
+	Meaning     string    `json:"meaning"`
+	Change      string    `json:"change"`  // what would get it cached
+	Count       int64     `json:"count"`   // estimated
+	Seconds     float64   `json:"seconds"` // estimated
+	MaxSeconds  float64   `json:"max_seconds"`
+	Last        time.Time `json:"last"`
 }
 
 // Tier is one tier of the cache.

@@ -24,7 +24,7 @@ type Config struct {
 	// AdminHosts are names that requests to the admin server may have in their Host header, besides
 	// addresses, localhost and the host of Admin.
 	AdminHosts []string
-	// AdminToken is what POST /api/flush needs, "" for nothing. A secret.
+	// AdminToken is what POST /api/flush and /api/allow need, "" for nothing. A secret.
 	AdminToken string
 
 	// Cache is on, off or shadow.

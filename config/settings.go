@@ -68,7 +68,7 @@ func settings() []setting {
 				c.AdminHosts = v
 				return nil
 			}},
-		secret(text("admin-token", "admin.token", "TOKEN", "what POST /api/flush must show as a bearer token", checkToken,
+		secret(text("admin-token", "admin.token", "TOKEN", "what POST /api/flush and /api/allow must show as a bearer token", checkToken,
 			func(c *Config) *string { return &c.AdminToken })),
 
 		word("cache", "cache.mode", "on, off, or shadow: reads go upstream and are compared",

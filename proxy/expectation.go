@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"github.com/pgrecall/pgrecall/cachepolicy"
 	"github.com/pgrecall/pgrecall/invalidator"
 	"github.com/pgrecall/pgrecall/wire"
 )
@@ -40,6 +41,8 @@ type expectation struct {
 	fence    *invalidator.Fence // released with ReadyForQuery
 	copyGate chan byte          // expectExecute of COPY FROM STDIN: tells the frontend side what came
 	sent     int64              // cache.Monotonic, for expectQuery and expectExecute
+	plan     *plan              // for these two; nil when nothing is known, or the statement is pgrecall's own
+	reason   cachepolicy.Reason // why it is not cached
 }
 
 // aside is what few expectations have.
@@ -56,6 +59,9 @@ func (e *expectation) noticed(typ byte, message []byte) []byte {
 	switch typ {
 	case wire.CommandComplete, wire.EmptyQueryResponse, wire.PortalSuspended, wire.ErrorResponse:
 		b := e.aside.notice
+		if e.fill != nil && e.fill.large {
+			b = traceForwarded(e.plan, e.outcome, cachepolicy.ReasonResultLarge)
+		}
 		e.aside.notice = nil
 		return append(b, message...)
 	}

@@ -29,6 +29,7 @@ type fill struct {
 	finished  bool // CommandComplete has come
 	aborted   bool
 	stored    bool
+	large     bool         // aborted because the answer is too large
 	entry     *cache.Entry // once it is stored
 }
 
@@ -81,6 +82,7 @@ func (f *fill) rows(b []byte) {
 		return
 	}
 	if f.finished || len(f.data)+len(b) > f.max {
+		f.large = !f.finished
 		f.abort()
 		return
 	}

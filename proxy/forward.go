@@ -199,6 +199,7 @@ func (s *session) forwardExecute(scan *wire.Scanner, size int) {
 	if po != nil {
 		po.executed = true
 	}
+	e.plan, e.reason = p, reason
 	e.aside = s.judged(p, e.outcome, reason)
 	s.foresee(p)
 	e.ending = f.takeEnding()

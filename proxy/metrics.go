@@ -66,7 +66,7 @@ func newMetrics(r prometheus.Registerer, srv *Server) *metrics {
 		}
 	}
 	statements.WithLabelValues("hit_l2")
-	bypasses := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "pgrecall_bypass_total", Help: "Reads that were forwarded without the cache, by reason."}, []string{"reason"})
+	bypasses := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "pgrecall_bypass_total", Help: "Reads that were forwarded without the cache, and misses whose results were too large to keep, by reason."}, []string{"reason"})
 	for _, reason := range cachepolicy.Reasons {
 		m.bypasses[reason] = bypasses.WithLabelValues(string(reason))
 		m.bypassCounts[reason] = &atomic.Int64{}

@@ -73,7 +73,7 @@ func (s *session) handleQuery(message []byte) {
 	if fl != nil && s.shadowed() {
 		s.keepFill(filled{fill: fl, text: append([]byte(nil), text...)})
 	}
-	s.push(expectation{kind: expectQuery, outcome: outcome, fill: fl, fence: f.takeFence(), ending: f.takeEnding(), aside: notice, sent: s.now()})
+	s.push(expectation{kind: expectQuery, outcome: outcome, fill: fl, fence: f.takeFence(), ending: f.takeEnding(), aside: notice, plan: p, reason: reason, sent: s.now()})
 }
 
 // judged counts what becomes of a statement that is forwarded, and returns what the client wants to be told of it.

@@ -3,7 +3,6 @@ package proxy
 import (
 	"time"
 
-	"github.com/pgrecall/pgrecall/cache"
 	"github.com/pgrecall/pgrecall/invalidator"
 	"github.com/pgrecall/pgrecall/wire"
 )
@@ -187,7 +186,7 @@ func (s *session) popExecute() {
 	if e.copyGate != nil {
 		e.copyGate <- wire.CommandComplete
 	}
-	s.srv.metrics.observe(e.outcome, cache.Monotonic()-e.sent)
+	s.observe(&e)
 	if e.fill != nil {
 		e.fill.store(s)
 	}
@@ -236,7 +235,7 @@ func (s *session) readyForQuery(message []byte) (swallow bool) {
 	b.ready = true
 	s.release(e.fence, b.status)
 	if e.kind == expectQuery {
-		s.srv.metrics.observe(e.outcome, cache.Monotonic()-e.sent)
+		s.observe(&e)
 		if e.fill != nil {
 			e.fill.status(b.status)
 			e.fill.store(s)

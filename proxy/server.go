@@ -67,6 +67,8 @@ type Server struct {
 	verify  atomic.Uint64
 	doubts  doubts
 
+	uncached uncached
+
 	policy        atomic.Pointer[policyEpoch]
 	settingsEpoch atomic.Uint64 // grows when sessions have to read their settings again
 
@@ -128,6 +130,7 @@ func NewServer(o Options) (*Server, error) {
 	s.orphans.server = s
 	s.policy.Store(&policyEpoch{o.Policy, 1})
 	s.SetVerify(o.Verify)
+	s.uncached = newUncached()
 	s.metrics = newMetrics(o.Registerer, s)
 	return s, nil
 }

@@ -34,7 +34,7 @@ func traceForwarded(p *plan, outcome outcome, reason cachepolicy.Reason) []byte 
 	b.WriteString(outcomeNames[outcome])
 	detail := ""
 	switch {
-	case outcome == outcomeBypass:
+	case outcome == outcomeBypass || reason == cachepolicy.ReasonResultLarge:
 		b.WriteString(" reason=")
 		b.WriteString(string(reason))
 		if reason == p.decision.Reason {

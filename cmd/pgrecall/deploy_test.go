@@ -147,7 +147,7 @@ func TestBoardsNameRealMetrics(t *testing.T) {
 func TestDocumentedReasons(t *testing.T) {
 	text := read(t, "docs/explain.md")
 	for _, r := range cachepolicy.Reasons {
-		what, change := meaning(r)
+		what, change := r.Meaning()
 		if row := "| `" + string(r) + "` | " + what + " | " + change + " |\n"; !bytes.Contains(text, []byte(row)) {
 			t.Errorf("docs/explain.md lacks\n%s", row)
 		}

@@ -5,6 +5,7 @@ import (
 	"net"
 
 	"github.com/pgrecall/pgrecall/cachepolicy"
+	"github.com/pgrecall/pgrecall/proxy"
 )
 
 // engine is what the command needs of the proxy; *proxy.Server is one.
@@ -22,4 +23,10 @@ type engine interface {
 	Ready() error
 	// Flush removes entries; "" and 0 match everything.
 	Flush(database, table string, fingerprint uint64) int
+	// Doubts returns the shapes of statements that are not cached because a verification found a difference.
+	Doubts() []proxy.Doubt
+	// Allow lets a shape be cached again, 0 for all of them; it returns how many were not.
+	Allow(fingerprint uint64) int
+	// Uncached returns the n shapes of reads that took the most time and were not cached.
+	Uncached(n int) []proxy.Uncached
 }

@@ -126,7 +126,7 @@ func (e *explanation) bypass(d cachepolicy.Decision, touched invalidator.Touched
 	if d.Reason == cachepolicy.ReasonNotRead && !touched.Nothing() {
 		e.Verdict = "write"
 	}
-	e.Meaning, e.Change = meaning(d.Reason)
+	e.Meaning, e.Change = d.Reason.Meaning()
 }
 
 func (e *explanation) cached(d cachepolicy.Decision, directive parser.Directive) {

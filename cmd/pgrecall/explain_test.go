@@ -8,7 +8,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/pgrecall/pgrecall/cachepolicy"
 	"github.com/pgrecall/pgrecall/internal/pgtest"
 )
 
@@ -102,18 +101,4 @@ func TestExplain(t *testing.T) {
 			t.Errorf("%d %s", status, stderr)
 		}
 	})
-}
-
-func TestEveryReasonHasItsSentences(t *testing.T) {
-	seen := map[string]cachepolicy.Reason{}
-	for _, r := range cachepolicy.Reasons {
-		what, change := meaning(r)
-		if what == "" || change == "" {
-			t.Errorf("%s has no sentences", r)
-		}
-		if other, twice := seen[what]; twice {
-			t.Errorf("%s and %s mean the same", r, other)
-		}
-		seen[what] = r
-	}
 }

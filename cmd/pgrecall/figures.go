@@ -18,6 +18,20 @@ func (i *instance) Flush(database, table string, fingerprint uint64) int {
 	return i.engine.Flush(database, table, fingerprint)
 }
 
+// Allow passes on what the operator wants.
+func (i *instance) Allow(fingerprint uint64) int { return i.engine.Allow(fingerprint) }
+
+// Uncached adds what the reasons mean.
+func (i *instance) Uncached(n int) []admin.Uncached {
+	list := []admin.Uncached{} // an empty one is [] in JSON
+	for _, u := range i.engine.Uncached(n) {
+		meaning, change := u.Reason.Meaning()
+		list = append(list, admin.Uncached{Fingerprint: u.Fingerprint, Database: u.Database, Query: u.Query, Reason: string(u.Reason), Detail: u.Detail,
+			Meaning: meaning, Change: change, Count: u.Count, Seconds: u.Seconds, MaxSeconds: u.MaxSeconds, Last: u.Last.UTC().Truncate(time.Second)})
+	}
+	return list
+}
+
 // Status reads the figures from the metrics, so that the status page and a board never disagree.
 func (i *instance) Status() admin.Status {
 	s := admin.Status{
@@ -29,6 +43,11 @@ func (i *instance) Status() admin.Status {
 		Statements:    map[string]uint64{},
 		Bypasses:      map[string]uint64{},
 		Invalidations: map[string]uint64{},
+		Verifications: map[string]uint64{},
+		Doubts:        []admin.Doubt{},
+	}
+	for _, d := range i.engine.Doubts() {
+		s.Doubts = append(s.Doubts, admin.Doubt{Fingerprint: d.Fingerprint, Tables: d.Tables, Since: d.Since.UTC().Truncate(time.Second)})
 	}
 	for _, l := range i.listeners {
 		s.Listen = append(s.Listen, l.Addr().String())
@@ -47,6 +66,8 @@ func (i *instance) Status() admin.Status {
 			byLabel(s.Bypasses, f)
 		case "pgrecall_invalidations_total":
 			byLabel(s.Invalidations, f)
+		case "pgrecall_verifications_total":
+			byLabel(s.Verifications, f)
 		case "pgrecall_upstream_seconds_saved_total":
 			s.UpstreamSecondsSaved = sum(f)
 		case "pgrecall_client_connections":

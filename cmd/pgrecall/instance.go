@@ -102,7 +102,7 @@ func (i *instance) startAdmin() error {
 	}
 	i.adminAddr = l.Addr()
 	if tcp, ok := l.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() && i.config.AdminToken == "" {
-		i.logger.Warn("the admin address is not loopback and has no token: anybody who reaches it can flush the cache", "address", l.Addr().String())
+		i.logger.Warn("the admin address is not loopback and has no token: anybody who reaches it can flush the cache and allow what was stopped", "address", l.Addr().String())
 	}
 	i.work.Go(func() {
 		if err := i.admin.Serve(l); err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/pgrecall/pgrecall/admin"
 	"github.com/pgrecall/pgrecall/internal/pgtest"
 )
 
@@ -95,6 +97,18 @@ func (s *served) get(path string) string {
 		s.t.Fatalf("%s: %d %s %v", path, r.StatusCode, body, err)
 	}
 	return string(body)
+}
+
+// status returns what /api/status shows.
+func (s *served) status() (status struct {
+	admin.Status
+	Uncached []admin.Uncached `json:"uncached"`
+}) {
+	s.t.Helper()
+	if err := json.Unmarshal([]byte(s.get("/api/status")), &status); err != nil {
+		s.t.Fatal(err)
+	}
+	return status
 }
 
 // awaitMetric waits until the line of a metric says the value.
@@ -188,4 +202,61 @@ func TestVerifyIsReloaded(t *testing.T) {
 		t.Errorf("got %d from a shape that differed", n)
 	}
 	s.awaitMetric(`pgrecall_bypass_total{reason="verification_differed"}`, "1")
+
+	status := s.status()
+	if len(status.Doubts) != 1 || status.Doubts[0].Tables != "public.t" || status.Verifications["different"] != 1 || status.Verifications["same"] == 0 {
+		t.Fatalf("%+v %v", status.Doubts, status.Verifications)
+	}
+	if page := s.get("/"); !strings.Contains(page, status.Doubts[0].Fingerprint) {
+		t.Errorf("the status page does not tell of %s:\n%s", status.Doubts[0].Fingerprint, page)
+	}
+	r, err := http.Post(s.admin+"/api/allow?fingerprint="+status.Doubts[0].Fingerprint, "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = r.Body.Close() }()
+	if body, err := io.ReadAll(r.Body); err != nil || r.StatusCode != http.StatusOK || !strings.Contains(string(body), `"allowed": 1`) {
+		t.Fatalf("%d %s %v", r.StatusCode, body, err)
+	}
+	if left := s.status().Doubts; len(left) != 0 {
+		t.Errorf("still not cached: %+v", left)
+	}
+	hits := s.status().Statements["hit_l1"]
+	readInt(t, fresh, query)
+	readInt(t, fresh, query)
+	if s.status().Statements["hit_l1"] == hits {
+		t.Error("the shape is not cached again")
+	}
+}
+
+// TestStatusListsUncached: the statement, why, and what would change it.
+func TestStatusListsUncached(t *testing.T) {
+	s := serve(t)
+	conn := s.connect(false)
+	run(t, conn, "CREATE TABLE t (a int)")
+	run(t, conn, "INSERT INTO t VALUES (1)")
+	awaitReady(t, s.admin+"/readyz")
+	readInt(t, conn, "SELECT a FROM t WHERE a = 1 AND pg_sleep(0.01) IS NOT NULL")
+	deadline := time.After(patience)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		list := s.status().Uncached
+		if len(list) > 0 {
+			u := list[0]
+			if u.Query != "select a from t where a = $1 and pg_sleep($2) is not null" || u.Reason != "volatile_function" || u.Detail != "pg_sleep" ||
+				u.Meaning == "" || u.Change == "" || u.Count != 1 || u.Seconds < 0.01 {
+				t.Errorf("%+v", u)
+			}
+			break
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatal("nothing is listed")
+		}
+	}
+	if page := s.get("/"); !strings.Contains(page, "pg_sleep($2) is not null") {
+		t.Errorf("not on the page:\n%s", page)
+	}
 }

@@ -1,0 +1,143 @@
+package admin
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+)
+
+// change is what POST /api/flush and /api/allow are about, in the query, as JSON or as a form. Without any of it, everything.
+type change struct {
+	Database    string
+	Table       string
+	Fingerprint string // hexadecimal
+	fingerprint uint64
+}
+
+// permitted checks the token and that no other site's page asks. It answers the request where it may not change anything.
+func (s *Server) permitted(w http.ResponseWriter, r *http.Request) bool {
+	if !s.authorized(r) {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="pgrecall"`)
+		writeError(w, http.StatusUnauthorized, "a valid token is needed")
+		return false
+	}
+	// A page of another site can send a form, but not without its Origin. Sec-Fetch-Site comes
+	// from every current browser.
+	if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" && site != "none" {
+		writeError(w, http.StatusForbidden, "refused for a page of another site")
+		return false
+	}
+	return true
+}
+
+// requested returns what the request asks for. It answers the request where that is not understood.
+func requested(w http.ResponseWriter, r *http.Request) (change, bool) {
+	c, err := readChange(r)
+	if err != nil {
+		code := http.StatusBadRequest
+		var large *http.MaxBytesError
+		if errors.As(err, &large) {
+			code = http.StatusRequestEntityTooLarge
+		}
+		writeError(w, code, err.Error())
+		return c, false
+	}
+	if c.Fingerprint != "" {
+		c.fingerprint, err = strconv.ParseUint(c.Fingerprint, 16, 64)
+		if err != nil || c.fingerprint == 0 {
+			writeError(w, http.StatusBadRequest, "fingerprint: not a hexadecimal number of 64 bits")
+			return c, false
+		}
+	}
+	return c, true
+}
+
+func (s *Server) flush(w http.ResponseWriter, r *http.Request) {
+	if !s.permitted(w, r) {
+		return
+	}
+	c, ok := requested(w, r)
+	if !ok {
+		return
+	}
+	removed := s.proxy.Flush(c.Database, c.Table, c.fingerprint)
+	s.logger.Info("cache flushed", "removed", removed, "database", c.Database,
+		"table", c.Table, "fingerprint", c.Fingerprint, "from", r.RemoteAddr)
+	writeJSON(w, http.StatusOK, map[string]int{"removed": removed})
+}
+
+// allow lets shapes be cached again that a verification stopped.
+func (s *Server) allow(w http.ResponseWriter, r *http.Request) {
+	if !s.permitted(w, r) {
+		return
+	}
+	c, ok := requested(w, r)
+	if !ok {
+		return
+	}
+	if c.Database != "" || c.Table != "" {
+		writeError(w, http.StatusBadRequest, "want a fingerprint, or nothing for all")
+		return
+	}
+	allowed := s.proxy.Allow(c.fingerprint)
+	s.logger.Info("statements are cached again", "shapes", allowed, "fingerprint", c.Fingerprint, "from", r.RemoteAddr)
+	writeJSON(w, http.StatusOK, map[string]int{"allowed": allowed})
+}
+
+// readChange is strict: a misspelt "tabel" must not flush everything, nor an empty variable of
+// somebody's script.
+func readChange(r *http.Request) (change, error) {
+	var request change
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return request, fmt.Errorf("body: %w", err)
+	}
+	if len(body) > 0 {
+		kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+		switch {
+		case err == nil && kind == "application/json":
+			var fields map[string]string
+			if err := decodeStrict(body, &fields); err != nil {
+				return request, fmt.Errorf("body: %w", err)
+			}
+			for key, value := range fields {
+				if err := request.merge(url.Values{key: {value}}); err != nil {
+					return request, err
+				}
+			}
+		case err == nil && kind == "application/x-www-form-urlencoded":
+			form, err := url.ParseQuery(string(body))
+			if err != nil {
+				return request, errors.New("body: not a form")
+			}
+			if err := request.merge(form); err != nil {
+				return request, err
+			}
+		default:
+			return request, errors.New("body: want Content-Type application/json or application/x-www-form-urlencoded")
+		}
+	}
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return request, errors.New("query: not understood")
+	}
+	return request, request.merge(query)
+}
+
+func (c *change) merge(values url.Values) error {
+	for key, v := range values {
+		field := map[string]*string{"database": &c.Database, "table": &c.Table, "fingerprint": &c.Fingerprint}[key]
+		if field == nil {
+			return fmt.Errorf("unknown parameter %q: want database, table, fingerprint", key)
+		}
+		if len(v) != 1 || v[0] == "" || *field != "" {
+			return fmt.Errorf("%s: want one value", key)
+		}
+		*field = v[0]
+	}
+	return nil
+}
