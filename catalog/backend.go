@@ -22,14 +22,14 @@ var (
 // that time.Now gave on this machine. It is for connections that died during COMMIT: once their backend is gone,
 // the transaction has ended, one way or the other. An error means that nobody knows.
 //
-// It uses a connection of its own, opened at the first call. An account that isn't a member of
+// It uses a connection of its own, kept from the first call until one finds the backend gone. An account that isn't a member of
 // pg_read_all_stats can't see when other roles' backends started: then a new backend that was given the same pid
 // looks like the old one, and the answer is false for as long as it lives.
 func (w *Watcher) BackendGone(ctx context.Context, pid uint32, diedAt time.Time) (bool, error) {
 	return w.prober.gone(ctx, pid, diedAt)
 }
 
-// prober asks for backends on a connection of its own, which it keeps for the next time.
+// prober asks for backends on a connection of its own, which it keeps while it has to ask again.
 type prober struct {
 	config *pgx.ConnConfig
 
@@ -51,6 +51,9 @@ SELECT EXISTS (
 	})
 	if err != nil {
 		return false, fmt.Errorf("look for backend %d: %w", pid, err)
+	}
+	if !alive {
+		p.drop() // a session of ours would keep the database from being dropped
 	}
 	return !alive, nil
 }

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // DefaultInterval is the time between looks at the catalog where Options name none.
@@ -23,8 +25,8 @@ type Options struct {
 	Logger   *slog.Logger  // slog.Default when nil
 
 	// OnChange is called before a snapshot becomes visible that differs from the last one, after roles or memberships
-	// changed, and after the connection was lost: the server may have crashed and emptied unlogged tables, or another
-	// may have taken its place that lacks the last transactions. It must invalidate everything of the
+	// changed, after the connection was lost, and after the server or database turned out to be another run or copy: it may have crashed
+	// and emptied unlogged tables, or another may have taken its place that lacks the last transactions. It must invalidate everything of the
 	// database before it returns. old is nil for the first snapshot; both may be the same.
 	OnChange func(old, new *Snapshot)
 	// OnSettings is called when settings or schemas of running sessions may have changed without their doing: the
@@ -34,6 +36,9 @@ type Options struct {
 }
 
 // Watcher keeps a current snapshot of one database's definitions. Its methods may be called from any goroutine.
+//
+// It stays connected only while it looks and a moment longer, since a session of its own would keep a database from being dropped, renamed
+// or copied.
 //
 // Definition changes that nobody announces by Invalidate are seen at the next look, an interval later at
 // most. When the connection is lost the snapshot stays valid until two intervals after the last
@@ -60,6 +65,7 @@ type Watcher struct {
 	last  *Snapshot // the last one that OnChange was told of
 	state serverState
 	paced bool // the last look was asked for by Invalidate
+	lost  bool // the connection was lost since the last look
 }
 
 // NewWatcher returns a Watcher that does nothing before Run.
@@ -165,6 +171,16 @@ func (w *Watcher) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
+		if err == nil { // it left the database, and the next look is due
+			backoff = firstBackoff
+			continue
+		}
+		w.lost = true
+		if missingDatabase(err) {
+			w.withdraw(err)
+			pause(ctx, w.wake, max(w.options.Interval, lastBackoff)) // CREATE DATABASE through pgrecall wakes
+			continue
+		}
 		w.setErr(err)
 		if looked {
 			backoff = firstBackoff
@@ -174,6 +190,23 @@ func (w *Watcher) Run(ctx context.Context) error {
 		backoff = min(2*backoff, lastBackoff, max(w.options.Interval, firstBackoff))
 	}
 	return nil
+}
+
+// missingDatabase tells whether there is no such database (any more).
+func missingDatabase(err error) bool {
+	var refused *pgconn.PgError
+	return errors.As(err, &refused) && refused.Code == "3D000"
+}
+
+// withdraw notes that there is nothing to look at.
+func (w *Watcher) withdraw(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.snapshot.Load() != nil || w.err == nil {
+		w.options.Logger.Info("the database is gone", "database", w.options.Config.Database, "error", err)
+	}
+	w.err = err
+	w.snapshot.Store(nil)
 }
 
 // stop withdraws the snapshot, which nobody keeps current any more.
@@ -201,7 +234,7 @@ func pause(ctx context.Context, wake <-chan struct{}, d time.Duration) (woken bo
 	return false
 }
 
-// watch uses one connection until it fails. looked tells whether a look was completed on it.
+// watch uses one connection until it fails or rests too long. looked tells whether a look was completed on it.
 func (w *Watcher) watch(ctx context.Context) (looked bool, err error) {
 	timeout := max(w.options.Interval, 10*time.Second)
 	connecting, cancel := context.WithTimeout(ctx, timeout)
@@ -210,23 +243,23 @@ func (w *Watcher) watch(ctx context.Context) (looked bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("connect for the catalog: %w", err)
 	}
-	defer func() {
+	leave := func() {
 		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
 		_ = conn.Close(closing)
-	}()
-	w.pid.Store(conn.PgConn().PID())
-	reconnected := w.last != nil
+	}
+	defer leave()
 	for {
 		began := time.Now()
 		looking, cancel := context.WithTimeout(ctx, timeout)
-		err := w.look(looking, conn, reconnected)
+		err := w.look(looking, conn)
 		cancel()
 		if err != nil {
 			return looked, err
 		}
-		looked, reconnected = true, false
-		if !w.rest(ctx, time.Since(began)) {
+		looked = true
+		w.rest(ctx, time.Since(began), leave)
+		if ctx.Err() != nil || conn.IsClosed() {
 			return looked, nil
 		}
 	}
@@ -239,17 +272,35 @@ const (
 	longestGap = 2 * time.Second
 )
 
-// rest waits for the next look; false when ctx ended.
-func (w *Watcher) rest(ctx context.Context, took time.Duration) bool {
-	if w.paced {
-		pause(ctx, w.urgent, min(restFactor*took, longestGap))
+// linger is how long the connection is kept after a look, for the next one. DROP DATABASE waits 5 s for others to leave (CountOtherDBBackends).
+const linger = 250 * time.Millisecond
+
+// rest waits for the next look. Where it lasts longer than linger it leaves the database, unless the server does not show the
+// processes by which a crash in the meantime would be noticed.
+func (w *Watcher) rest(ctx context.Context, took time.Duration, leave func()) {
+	if w.state.identity.processes == "" {
+		leave = func() {}
 	}
-	w.paced = pause(ctx, w.wake, w.options.Interval)
-	return ctx.Err() == nil
+	if w.paced {
+		gap := min(restFactor*took, longestGap)
+		if gap > linger {
+			leave()
+		}
+		pause(ctx, nil, gap)
+	}
+	if w.options.Interval <= linger {
+		w.paced = pause(ctx, w.wake, w.options.Interval)
+		return
+	}
+	if w.paced = pause(ctx, w.wake, linger); w.paced || ctx.Err() != nil {
+		return
+	}
+	leave()
+	w.paced = pause(ctx, w.wake, w.options.Interval-linger)
 }
 
 // look reads the server's state and the catalog, tells of changes and installs the snapshot.
-func (w *Watcher) look(ctx context.Context, conn *pgx.Conn, reconnected bool) error {
+func (w *Watcher) look(ctx context.Context, conn *pgx.Conn) error {
 	began := time.Now()
 	w.mu.Lock()
 	generation := w.generation
@@ -267,13 +318,14 @@ func (w *Watcher) look(ctx context.Context, conn *pgx.Conn, reconnected bool) er
 		loaded = w.last
 	}
 	roles := w.last != nil && state.roles != w.state.roles
-	if loaded != w.last || roles || reconnected {
+	other := w.last != nil && (w.lost || state.identity != w.state.identity)
+	if loaded != w.last || roles || other {
 		w.options.OnChange(w.last, loaded)
 	}
 	if w.last != nil && (loaded != w.last || state != w.state) {
 		w.options.OnSettings()
 	}
-	w.last, w.state = loaded, state
+	w.last, w.state, w.lost = loaded, state, false
 	w.latest.Store(loaded)
 
 	w.mu.Lock()

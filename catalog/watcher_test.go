@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"syscall"
 	"testing"
 	"time"
 
@@ -268,4 +269,69 @@ func TestBackendGoneAfterRun(t *testing.T) {
 	if _, err := w.BackendGone(t.Context(), 1, time.Now()); !errors.Is(err, catalog.ErrStopped) {
 		t.Errorf("error %v, want ErrStopped", err)
 	}
+}
+
+// TestWatcherLeavesTheDatabase drops a database under a resting Watcher, which PostgreSQL refuses while anybody is connected, and makes it
+// again from the same template, so that every OID in it is the same: what was cached of the first must not outlive it.
+func TestWatcherLeavesTheDatabase(t *testing.T) {
+	admin := connect(t, pgtest.Shared(t).DSN("postgres"))
+	dsn := pgtest.Shared(t).NewDatabase(t)
+	config, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := config.Database
+	execute(t, admin, "CREATE DATABASE "+template+"_copy TEMPLATE "+template)
+	t.Cleanup(func() {
+		_, _ = admin.Exec(context.Background(), "DROP DATABASE IF EXISTS "+template+"_copy WITH (FORCE)")
+	})
+	w := watch(t, pgtest.Shared(t).DSN(template+"_copy"), time.Hour)
+	eventually(t, "the first snapshot", w.Ready)
+	first := receive(t, w.changes)[1]
+
+	execute(t, admin, "DROP DATABASE "+template+"_copy")
+	w.Invalidate()
+	eventually(t, "an error that tells of the missing database", func() bool { return w.Err() != nil })
+	execute(t, admin, "CREATE DATABASE "+template+"_copy TEMPLATE "+template)
+	w.Invalidate()
+	again := receive(t, w.changes)
+	if again[0] != first || again[1] != first {
+		t.Errorf("change %v, want %v twice: the same definitions in another database", again, first)
+	}
+	eventually(t, "the snapshot's return", func() bool { return w.Snapshot() == first && w.Err() == nil })
+}
+
+// TestWatcherNoticesACrashWhileItWasAway kills a backend, upon which the server restarts all of its processes and empties unlogged tables,
+// while the Watcher is not connected.
+func TestWatcherNoticesACrashWhileItWasAway(t *testing.T) {
+	server := pgtest.Start(t)
+	w := watch(t, server.NewDatabase(t), time.Hour)
+	eventually(t, "the first snapshot", w.Ready)
+	receive(t, w.changes)
+	victim := connect(t, server.DSN("postgres"))
+	eventually(t, "the Watcher's leaving", func() bool {
+		var connected bool
+		err := victim.QueryRow(t.Context(), "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'pgrecall')").Scan(&connected)
+		return err == nil && !connected
+	})
+	const processes = "SELECT string_agg(pid::text, ',' ORDER BY pid) FROM pg_stat_activity WHERE backend_type = 'checkpointer'"
+	var before string
+	if err := victim.QueryRow(t.Context(), processes).Scan(&before); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(int(victim.PgConn().PID()), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the server's return", func() bool {
+		conn, err := pgx.Connect(t.Context(), server.DSN("postgres"))
+		if err != nil {
+			return false
+		}
+		defer conn.Close(context.Background())
+		var after string
+		return conn.QueryRow(t.Context(), processes).Scan(&after) == nil && after != before
+	})
+	w.Invalidate()
+	receive(t, w.changes)
+	eventually(t, "the snapshot's return", w.Ready)
 }
