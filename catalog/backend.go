@@ -22,19 +22,21 @@ var (
 // that time.Now gave on this machine. It is for connections that died during COMMIT: once their backend is gone,
 // the transaction has ended, one way or the other. An error means that nobody knows.
 //
-// It uses a connection of its own, kept from the first call until one finds the backend gone. An account that isn't a member of
+// It uses a connection of its own, kept for a moment only, as the Watcher's. An account that isn't a member of
 // pg_read_all_stats can't see when other roles' backends started: then a new backend that was given the same pid
 // looks like the old one, and the answer is false for as long as it lives.
 func (w *Watcher) BackendGone(ctx context.Context, pid uint32, diedAt time.Time) (bool, error) {
 	return w.prober.gone(ctx, pid, diedAt)
 }
 
-// prober asks for backends on a connection of its own, which it keeps while it has to ask again.
+// prober asks for backends on a connection of its own, which it keeps for a moment for the next question: a session of
+// ours would keep the database from being dropped.
 type prober struct {
 	config *pgx.ConnConfig
 
 	mu      sync.Mutex
 	conn    *pgx.Conn
+	idle    *time.Timer // closes conn after linger; nil before the first question
 	stopped bool
 }
 
@@ -52,9 +54,6 @@ SELECT EXISTS (
 	if err != nil {
 		return false, fmt.Errorf("look for backend %d: %w", pid, err)
 	}
-	if !alive {
-		p.drop() // a session of ours would keep the database from being dropped
-	}
 	return !alive, nil
 }
 
@@ -68,11 +67,22 @@ func (p *prober) ask(ctx context.Context, question func(*pgx.Conn) error) error 
 	if err := p.connect(ctx); err != nil {
 		return err
 	}
+	if p.idle != nil {
+		p.idle.Stop()
+	}
 	if err := question(p.conn); err != nil {
 		p.drop()
 		return err
 	}
+	p.idle = time.AfterFunc(linger, p.leave)
 	return nil
+}
+
+// leave closes the connection. That of a question which has come meanwhile may be closed too early, and is opened again.
+func (p *prober) leave() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.drop()
 }
 
 func (p *prober) connect(ctx context.Context) error {
@@ -110,5 +120,8 @@ func (p *prober) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.stopped = true
+	if p.idle != nil {
+		p.idle.Stop()
+	}
 	p.drop()
 }

@@ -243,7 +243,9 @@ func (w *Watcher) watch(ctx context.Context) (looked bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("connect for the catalog: %w", err)
 	}
+	w.pid.Store(conn.PgConn().PID())
 	leave := func() {
+		w.pid.Store(0)
 		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
 		_ = conn.Close(closing)
