@@ -15,7 +15,7 @@ import (
 // regressionSuite is src/test/regress with its parallel schedule, as `make installcheck-parallel` runs it.
 func regressionSuite(pg *postgres) *suite {
 	return &suite{
-		name: "PostgreSQL regression", bound: 10 * time.Minute, passes: 1,
+		name: "PostgreSQL regression", bound: 10 * time.Minute, passes: 2,
 		run: func(ctx context.Context, p place) (results, error) {
 			return pgRegress(ctx, pg, p, "regress", "pg_regress", "parallel_schedule", "--max-concurrent-tests=20")
 		},
