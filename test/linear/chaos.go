@@ -1,0 +1,303 @@
+package linear
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// kills counts, by kind, what was broken.
+type kills struct {
+	mu    sync.Mutex
+	kinds map[string]int
+	log   []string
+	run   *run
+}
+
+func (k *kills) count(kind string) { k.note(kind, "") }
+
+// note counts and remembers when it was.
+func (k *kills) note(kind, detail string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.kinds[kind]++
+	k.log = append(k.log, fmt.Sprintf("%.3f\t%s %s\n", float64(k.run.now())/1e3, kind, detail))
+}
+
+// chaos is what breaks things during one window. Everything that it broke is whole again when stop returns.
+type chaos struct {
+	run  *run
+	kind kind
+	ctx  context.Context
+	end  context.CancelFunc
+	work sync.WaitGroup
+}
+
+// kind is what a window has besides cut connections.
+type kind uint8
+
+const (
+	catalogLost kind = iota // pgrecall's own connections break and stall
+	proxyKilled             // pgrecall is killed while a write waits, and started again
+	serverDies              // the server crashes or is restarted
+	kinds
+)
+
+// unleash starts the chaos of a window.
+func (r *run) unleash(window int) *chaos {
+	c := &chaos{run: r, kind: kind(window % int(kinds))}
+	c.ctx, c.end = context.WithCancel(context.Background())
+	tasks := []task{
+		{40, 150, c.terminateBackend}, {20, 80, c.cancelBackend}, {30, 120, c.cutLink}, {100, 400, c.stallLink}, {50, 250, c.lockRow},
+	}
+	switch c.kind {
+	case catalogLost:
+		tasks = append(tasks, task{200, 800, c.breakCatalog})
+	case serverDies:
+		tasks = append(tasks, task{500, 1500, c.crashServer})
+	}
+	for i, t := range tasks {
+		random := rand.New(rand.NewPCG(r.seed, uint64(1000+100*window+i)))
+		c.work.Go(func() {
+			for c.pause(time.Duration(t.least+random.IntN(t.most-t.least)) * time.Millisecond) {
+				t.do(random)
+			}
+		})
+	}
+	return c
+}
+
+// task is done again and again, with pauses of so many milliseconds.
+type task struct {
+	least, most int
+	do          func(*rand.Rand)
+}
+
+func (c *chaos) stop() {
+	c.end()
+	c.work.Wait()
+}
+
+// pause waits; false when the window is over.
+func (c *chaos) pause(d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-c.ctx.Done():
+		return false
+	}
+}
+
+// after does something later, at the end of the window at the latest.
+func (c *chaos) after(d time.Duration, do func()) {
+	c.work.Go(func() { c.pause(d); do() })
+}
+
+// boss runs a statement straight on the server, which may be down just then.
+func (c *chaos) boss(use func(context.Context, *pgx.Conn) error) bool {
+	return c.bossFor(operationTimeout, use)
+}
+
+func (c *chaos) bossFor(bound time.Duration, use func(context.Context, *pgx.Conn) error) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), bound)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, c.run.straight+" application_name=chaos")
+	if err != nil {
+		return false
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	return use(ctx, conn) == nil
+}
+
+// clientBackends are those of pgrecall's clients.
+const clientBackends = ` FROM pg_stat_activity WHERE datname = current_database() AND application_name = '' AND backend_type = 'client backend'`
+
+// victim returns the process number of some backend that is working, if one is, else of any.
+func (c *chaos) victim(ctx context.Context, conn *pgx.Conn) (pid int, err error) {
+	spared := ""
+	if table := c.run.frozen.Load(); table > 0 {
+		spared = fmt.Sprintf("%%UPDATE register_%d %%", table-1)
+	}
+	err = conn.QueryRow(ctx, `SELECT pid`+clientBackends+` AND query NOT LIKE $1 ORDER BY state = 'idle', query NOT LIKE '%UPDATE%', random() LIMIT 1`, spared).Scan(&pid)
+	return pid, err
+}
+
+func (c *chaos) terminateBackend(*rand.Rand) {
+	c.boss(func(ctx context.Context, conn *pgx.Conn) error {
+		pid, err := c.victim(ctx, conn)
+		if err == nil {
+			c.run.kills.note("backend terminated", fmt.Sprint(pid))
+			_, err = conn.Exec(ctx, `SELECT pg_terminate_backend($1)`, pid)
+		}
+		return err
+	})
+}
+
+func (c *chaos) cancelBackend(*rand.Rand) {
+	c.boss(func(ctx context.Context, conn *pgx.Conn) error {
+		pid, err := c.victim(ctx, conn)
+		if err == nil {
+			c.run.kills.note("statement cancelled", fmt.Sprint(pid))
+			_, err = conn.Exec(ctx, `SELECT pg_cancel_backend($1)`, pid)
+		}
+		return err
+	})
+}
+
+// cutLink makes a connection between pgrecall and the server break soon.
+func (c *chaos) cutLink(random *rand.Rand) {
+	links := c.run.relay.all(false)
+	if len(links) == 0 {
+		return
+	}
+	l := links[random.IntN(len(links))]
+	f := &fault{after: random.IntN(200), reset: random.IntN(2) == 0}
+	if random.IntN(2) == 0 {
+		c.run.kills.count("upstream cut from the server")
+		f.after /= 2
+		l.arm(toClient, f)
+		return
+	}
+	if random.IntN(2) == 0 {
+		c.run.kills.count("upstream cut to the server")
+		l.arm(toServer, f)
+		return
+	}
+	c.run.kills.count("upstream cut to the server, late delivery")
+	late := make(chan struct{})
+	f.late = late
+	l.arm(toServer, f)
+	c.after(time.Duration(20+random.IntN(200))*time.Millisecond, func() { close(late) })
+}
+
+func (c *chaos) stallLink(random *rand.Rand) {
+	if links := c.run.relay.all(false); len(links) > 0 {
+		c.stall(links[random.IntN(len(links))], random, "upstream stalled", 100)
+	}
+}
+
+// stall holds a link up; half of the time it breaks then.
+func (c *chaos) stall(l *link, random *rand.Rand, kind string, most int) {
+	c.run.kills.count(kind)
+	resume := l.stall()
+	cut := random.IntN(2) == 0
+	c.after(time.Duration(random.IntN(most))*time.Millisecond, func() {
+		if cut {
+			l.cut(true)
+		}
+		resume()
+	})
+}
+
+func (c *chaos) breakCatalog(random *rand.Rand) {
+	links := c.run.relay.all(true)
+	if len(links) == 0 {
+		return
+	}
+	l := links[random.IntN(len(links))]
+	if random.IntN(2) == 0 {
+		c.stall(l, random, "catalog connection stalled", 400)
+		return
+	}
+	c.run.kills.count("catalog connection cut")
+	l.cut(random.IntN(2) == 0)
+}
+
+// lockRow keeps writes of one register waiting, so that they meet what else happens.
+func (c *chaos) lockRow(random *rand.Rand) {
+	key := int(c.run.hot.Load())
+	if random.IntN(2) == 0 {
+		key = random.IntN(keys)
+	}
+	c.lock(key, func() { c.pause(time.Duration(random.IntN(80)) * time.Millisecond) })
+}
+
+// lock holds a lock on a register as long as the function takes.
+func (c *chaos) lock(key int, during func()) {
+	c.bossFor(quietTimeout, func(ctx context.Context, conn *pgx.Conn) error {
+		if _, err := conn.Exec(ctx, "BEGIN; "+readText(key)+" FOR UPDATE", pgx.QueryExecModeSimpleProtocol); err != nil {
+			return err
+		}
+		c.run.kills.note("row locked", fmt.Sprint(key))
+		during()
+		_, err := conn.Exec(ctx, "ROLLBACK")
+		return err
+	})
+}
+
+// afterlife is how long a lock stays on a register after the next pgrecall is ready, at most: what it caches then must not outlive the
+// write that waits.
+const afterlife = 300 * time.Millisecond
+
+// restartProxy kills pgrecall while a write waits for a lock: its backend outlives pgrecall, and commits in front of the empty cache of the
+// next one. It returns once that one has served for a while.
+func (c *chaos) restartProxy(random *rand.Rand) {
+	key := random.IntN(keys)
+	c.run.hot.Store(int32(key))
+	c.lock(key, func() {
+		ctx, cancel := context.WithTimeout(c.ctx, 500*time.Millisecond)
+		defer cancel()
+		c.awaitLocked(ctx)
+		c.run.frozen.Store(int32(1 + key/rowsPerTable)) // no write of the next pgrecall's own tells it of the change
+		c.run.hot.Store(int32(key))
+		c.run.kills.count("pgrecall killed")
+		if err := c.run.process.restart(); err != nil {
+			c.run.fail("restart pgrecall: %v", err)
+			return
+		}
+		began := time.Now()
+		for !c.run.process.ready() && time.Since(began) < quietTimeout && c.pause(5*time.Millisecond) {
+		}
+		c.run.kills.note("pgrecall ready", time.Since(began).String())
+		c.pause(time.Duration(random.Int64N(int64(afterlife))))
+	})
+	c.pause(afterlife)
+	c.run.frozen.Store(0)
+}
+
+// awaitLocked waits until some client's backend waits for a lock, or the context ends.
+func (c *chaos) awaitLocked(ctx context.Context) {
+	c.boss(func(_ context.Context, conn *pgx.Conn) error {
+		for waiting := false; !waiting; {
+			if err := conn.QueryRow(ctx, `SELECT EXISTS (SELECT `+clientBackends+` AND wait_event_type = 'Lock')`).Scan(&waiting); err != nil {
+				return err
+			}
+		}
+		c.run.kills.count("pgrecall killed while a write waited")
+		return nil
+	})
+}
+
+// crashServer ends the server in one of its ways and starts it again.
+func (c *chaos) crashServer(random *rand.Rand) {
+	ctx := context.Background()
+	var err error
+	switch random.IntN(4) {
+	case 0:
+		c.run.kills.note("server killed", "")
+		if err = c.run.server.Kill(ctx); err == nil {
+			err = c.run.server.Start(ctx)
+		}
+	case 1:
+		c.run.kills.note("server restarted", "")
+		err = c.run.server.Restart(ctx)
+	default: // the postmaster ends all others and recovers
+		c.boss(func(ctx context.Context, conn *pgx.Conn) error {
+			pid, err := c.victim(ctx, conn)
+			if err == nil {
+				c.run.kills.note("backend killed", fmt.Sprint(pid))
+				err = syscall.Kill(pid, syscall.SIGKILL)
+			}
+			return err
+		})
+		c.run.awaitServer()
+	}
+	if err != nil {
+		c.run.fail("the server: %v", err)
+	}
+}
