@@ -2,10 +2,12 @@ package linear
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -25,6 +27,9 @@ type link struct {
 	relay          *relay
 	client, server net.Conn // towards pgrecall, towards the server
 	ended          chan struct{}
+
+	passed [2]atomic.Int64 // bytes by direction
+	pid    atomic.Uint32   // of the server's backend, once it has told
 
 	mu      sync.Mutex
 	catalog bool          // pgrecall's own
@@ -134,6 +139,33 @@ func (l *link) isCatalog() bool {
 	return l.catalog
 }
 
+// of returns the link of a backend, nil when there is none.
+func (r *relay) of(pid uint32) *link {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, l := range r.links {
+		if l.pid.Load() == pid {
+			return l
+		}
+	}
+	return nil
+}
+
+// keyData finds the process number in the messages before the first ReadyForQuery, which the server sends at once; 0 when it is not there.
+func keyData(b []byte) uint32 {
+	for len(b) >= 5 {
+		size := 1 + int(binary.BigEndian.Uint32(b[1:]))
+		if b[0] == 'K' && len(b) >= 9 {
+			return binary.BigEndian.Uint32(b[5:])
+		}
+		if size > len(b) {
+			break
+		}
+		b = b[size:]
+	}
+	return 0
+}
+
 // pump copies one direction until it ends or a fault breaks it.
 func (l *link) pump(d direction, from, to net.Conn) {
 	buf := make([]byte, 32<<10)
@@ -144,6 +176,9 @@ func (l *link) pump(d direction, from, to net.Conn) {
 				l.mu.Lock()
 				l.catalog = true
 				l.mu.Unlock()
+			}
+			if d == toClient && l.pid.Load() == 0 {
+				l.pid.Store(keyData(buf[:n]))
 			}
 			if !l.pass(d, to, buf[:n]) {
 				if d == toClient { // the server goes on while somebody reads: it must not stop at a reset
@@ -176,6 +211,7 @@ func (l *link) pass(d direction, to net.Conn, b []byte) bool {
 		l.mu.Unlock()
 		return false
 	}
+	l.passed[d].Add(int64(len(b)))
 	f := l.faults[d]
 	if f == nil || len(b) < f.after {
 		if f != nil {
