@@ -57,7 +57,7 @@ func (r *run) unleash(window int) *chaos {
 	}
 	switch c.kind {
 	case catalogLost:
-		tasks = append(tasks, task{200, 800, c.breakCatalog})
+		tasks = append(tasks, task{200, 800, c.breakCatalog}, task{300, 600, c.abandonWrite})
 	case serverDies:
 		tasks = append(tasks, task{500, 1500, c.crashServer})
 	}
@@ -260,17 +260,45 @@ func (c *chaos) restartProxy(random *rand.Rand) {
 	c.run.frozen.Store(0)
 }
 
-// awaitLocked waits until some client's backend waits for a lock, or the context ends.
-func (c *chaos) awaitLocked(ctx context.Context) {
-	c.boss(func(_ context.Context, conn *pgx.Conn) error {
-		for waiting := false; !waiting; {
-			if err := conn.QueryRow(ctx, `SELECT EXISTS (SELECT `+clientBackends+` AND wait_event_type = 'Lock')`).Scan(&waiting); err != nil {
-				return err
+// abandonWrite cuts pgrecall off from the backends whose writes wait for a lock. They commit a while after pgrecall has lost them, and no other
+// write tells it of the change.
+func (c *chaos) abandonWrite(random *rand.Rand) {
+	key := random.IntN(keys)
+	c.run.hot.Store(int32(key))
+	c.lock(key, func() {
+		ctx, cancel := context.WithTimeout(c.ctx, 500*time.Millisecond)
+		defer cancel()
+		c.awaitLocked(ctx)
+		c.run.frozen.Store(int32(1 + key/rowsPerTable))
+		for _, pid := range c.waiting(ctx) {
+			if l := c.run.relay.of(pid); l != nil {
+				c.run.kills.note("upstream cut while a write waited", fmt.Sprint(pid))
+				l.cut(false)
 			}
 		}
-		c.run.kills.count("pgrecall killed while a write waited")
-		return nil
+		c.run.hot.Store(int32(key))
+		c.pause(time.Duration(random.Int64N(int64(afterlife))))
 	})
+	c.pause(afterlife)
+	c.run.frozen.Store(0)
+}
+
+// awaitLocked waits until some client's backend waits for a lock, or the context ends.
+func (c *chaos) awaitLocked(ctx context.Context) {
+	for len(c.waiting(ctx)) == 0 && ctx.Err() == nil && c.pause(2*time.Millisecond) {
+	}
+}
+
+// waiting returns the client's backends that wait for a lock.
+func (c *chaos) waiting(ctx context.Context) (pids []uint32) {
+	c.boss(func(_ context.Context, conn *pgx.Conn) error {
+		rows, err := conn.Query(ctx, `SELECT pid::int8`+clientBackends+` AND wait_event_type = 'Lock'`)
+		if err == nil {
+			pids, err = pgx.CollectRows(rows, pgx.RowTo[uint32])
+		}
+		return err
+	})
+	return pids
 }
 
 // crashServer ends the server in one of its ways and starts it again.

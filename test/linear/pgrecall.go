@@ -18,7 +18,7 @@ import (
 )
 
 // catalogInterval makes pgrecall look at the catalog more often than its default, so that a run sees many looks.
-const catalogInterval = 2 * time.Second
+const catalogInterval = 10 * time.Second
 
 // pgrecall is a proxy with its own default configuration.
 type pgrecall struct {

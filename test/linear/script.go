@@ -47,6 +47,12 @@ func scripts() []script {
 			all := append(extended("BEGIN"), extended(updateQuery(key), int64(key%rowsPerTable), v)...)
 			return batches{append(append(all, extended("COMMIT")...), sync)}
 		}},
+		{"block in two packets", func(key int, v int64) batches {
+			return batches{{query("BEGIN"), query(updateText(key, v))}, {query("COMMIT")}}
+		}},
+		{"commit in a pipeline", func(key int, v int64) batches {
+			return batches{{query("BEGIN")}, {query(updateText(key, v))}, {query("SELECT 1"), query("COMMIT")}}
+		}},
 		{"pipelined queries", func(key int, v int64) batches {
 			return batches{{query("BEGIN"), query(updateText(key, v)), query("COMMIT")}}
 		}},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -149,7 +150,7 @@ func (r *raw) readPipeline(ctx context.Context, w *worker, key int) {
 
 func (r *raw) write(ctx context.Context, w *worker, key int) {
 	id := int64(key % rowsPerTable)
-	switch w.random.IntN(6) {
+	switch w.random.IntN(7) {
 	case 0:
 		w.writes("raw simple", key, func(v int64) (outcome, error) {
 			_, err := r.conn.Exec(ctx, updateText(key, v)).ReadAll()
@@ -167,6 +168,15 @@ func (r *raw) write(ctx context.Context, w *worker, key int) {
 	case 3:
 		w.writes("raw pipelined queries", key, func(v int64) (outcome, error) { return r.queries(ctx, "BEGIN", updateText(key, v), "COMMIT") })
 	case 4:
+		w.writes("raw commit in a pipeline", key, func(v int64) (outcome, error) {
+			for _, text := range []string{"BEGIN", updateText(key, v)} {
+				if _, err := r.conn.Exec(ctx, text).ReadAll(); err != nil {
+					return never, err
+				}
+			}
+			return r.queries(ctx, "SAVEPOINT s", "RELEASE s", "COMMIT")
+		})
+	case 5:
 		w.writes("raw pipelined block", key, func(v int64) (outcome, error) {
 			p := r.conn.StartPipeline(ctx)
 			p.SendQueryParams("BEGIN", nil, nil, nil, nil)
@@ -220,10 +230,16 @@ func tagged(err error, got, want []string) (outcome, error) {
 	return done, nil
 }
 
-// queries sends simple queries in one packet.
+// queries sends simple queries in one packet. All of them must succeed.
 func (r *raw) queries(ctx context.Context, texts ...string) (outcome, error) {
+	var want []string
 	for _, text := range texts {
 		r.conn.Frontend().SendQuery(&pgproto3.Query{String: text})
+		tag, _, _ := strings.Cut(text, " ")
+		if tag == "UPDATE" {
+			tag = "UPDATE 1"
+		}
+		want = append(want, tag)
 	}
 	if err := r.conn.Frontend().Flush(); err != nil {
 		r.close()
@@ -246,5 +262,5 @@ func (r *raw) queries(ctx context.Context, texts ...string) (outcome, error) {
 			ready++
 		}
 	}
-	return tagged(failed, tags, []string{"BEGIN", "UPDATE 1", "COMMIT"})
+	return tagged(failed, tags, want)
 }
