@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -43,9 +42,9 @@ type kind uint8
 
 const (
 	catalogLost kind = iota // pgrecall's own connections break and stall
-	proxyKilled             // pgrecall is killed while a write waits, and started again
 	serverDies              // the server crashes or is restarted
-	kinds
+	kinds                   // of those above, in turn
+	proxyKilled             // pgrecall is killed while a write waits, and started again: comes with the fix
 )
 
 // unleash starts the chaos of a window.
@@ -99,19 +98,20 @@ func (c *chaos) after(d time.Duration, do func()) {
 }
 
 // boss runs a statement straight on the server, which may be down just then.
-func (c *chaos) boss(use func(context.Context, *pgx.Conn) error) bool {
-	return c.bossFor(operationTimeout, use)
+func (c *chaos) boss(use func(context.Context, *pgx.Conn) error) {
+	c.bossFor(operationTimeout, use)
 }
 
-func (c *chaos) bossFor(bound time.Duration, use func(context.Context, *pgx.Conn) error) bool {
+// bossFor is boss with a bound of its own.
+func (c *chaos) bossFor(bound time.Duration, use func(context.Context, *pgx.Conn) error) {
 	ctx, cancel := context.WithTimeout(context.Background(), bound)
 	defer cancel()
 	conn, err := pgx.Connect(ctx, c.run.straight+" application_name=chaos")
 	if err != nil {
-		return false
+		return
 	}
 	defer func() { _ = conn.Close(ctx) }()
-	return use(ctx, conn) == nil
+	_ = use(ctx, conn) // what is missed now is hit the next time
 }
 
 // clientBackends are those of pgrecall's clients.
@@ -228,104 +228,4 @@ func (c *chaos) lock(key int, during func()) {
 		_, err := conn.Exec(ctx, "ROLLBACK")
 		return err
 	})
-}
-
-// afterlife is how long a lock stays on a register after the next pgrecall is ready, at most: what it caches then must not outlive the
-// write that waits.
-const afterlife = 300 * time.Millisecond
-
-// restartProxy kills pgrecall while a write waits for a lock: its backend outlives pgrecall, and commits in front of the empty cache of the
-// next one. It returns once that one has served for a while.
-func (c *chaos) restartProxy(random *rand.Rand) {
-	key := random.IntN(keys)
-	c.run.hot.Store(int32(key))
-	c.lock(key, func() {
-		ctx, cancel := context.WithTimeout(c.ctx, 500*time.Millisecond)
-		defer cancel()
-		c.awaitLocked(ctx)
-		c.run.frozen.Store(int32(1 + key/rowsPerTable)) // no write of the next pgrecall's own tells it of the change
-		c.run.hot.Store(int32(key))
-		c.run.kills.count("pgrecall killed")
-		if err := c.run.process.restart(); err != nil {
-			c.run.fail("restart pgrecall: %v", err)
-			return
-		}
-		began := time.Now()
-		for !c.run.process.ready() && time.Since(began) < quietTimeout && c.pause(5*time.Millisecond) {
-		}
-		c.run.kills.note("pgrecall ready", time.Since(began).String())
-		c.pause(time.Duration(random.Int64N(int64(afterlife))))
-	})
-	c.pause(afterlife)
-	c.run.frozen.Store(0)
-}
-
-// abandonWrite cuts pgrecall off from the backends whose writes wait for a lock. They commit a while after pgrecall has lost them, and no other
-// write tells it of the change.
-func (c *chaos) abandonWrite(random *rand.Rand) {
-	key := random.IntN(keys)
-	c.run.hot.Store(int32(key))
-	c.lock(key, func() {
-		ctx, cancel := context.WithTimeout(c.ctx, 500*time.Millisecond)
-		defer cancel()
-		c.awaitLocked(ctx)
-		c.run.frozen.Store(int32(1 + key/rowsPerTable))
-		for _, pid := range c.waiting(ctx) {
-			if l := c.run.relay.of(pid); l != nil {
-				c.run.kills.note("upstream cut while a write waited", fmt.Sprint(pid))
-				l.cut(false)
-			}
-		}
-		c.run.hot.Store(int32(key))
-		c.pause(time.Duration(random.Int64N(int64(afterlife))))
-	})
-	c.pause(afterlife)
-	c.run.frozen.Store(0)
-}
-
-// awaitLocked waits until some client's backend waits for a lock, or the context ends.
-func (c *chaos) awaitLocked(ctx context.Context) {
-	for len(c.waiting(ctx)) == 0 && ctx.Err() == nil && c.pause(2*time.Millisecond) {
-	}
-}
-
-// waiting returns the client's backends that wait for a lock.
-func (c *chaos) waiting(ctx context.Context) (pids []uint32) {
-	c.boss(func(_ context.Context, conn *pgx.Conn) error {
-		rows, err := conn.Query(ctx, `SELECT pid::int8`+clientBackends+` AND wait_event_type = 'Lock'`)
-		if err == nil {
-			pids, err = pgx.CollectRows(rows, pgx.RowTo[uint32])
-		}
-		return err
-	})
-	return pids
-}
-
-// crashServer ends the server in one of its ways and starts it again.
-func (c *chaos) crashServer(random *rand.Rand) {
-	ctx := context.Background()
-	var err error
-	switch random.IntN(4) {
-	case 0:
-		c.run.kills.note("server killed", "")
-		if err = c.run.server.Kill(ctx); err == nil {
-			err = c.run.server.Start(ctx)
-		}
-	case 1:
-		c.run.kills.note("server restarted", "")
-		err = c.run.server.Restart(ctx)
-	default: // the postmaster ends all others and recovers
-		c.boss(func(ctx context.Context, conn *pgx.Conn) error {
-			pid, err := c.victim(ctx, conn)
-			if err == nil {
-				c.run.kills.note("backend killed", fmt.Sprint(pid))
-				err = syscall.Kill(pid, syscall.SIGKILL)
-			}
-			return err
-		})
-		c.run.awaitServer()
-	}
-	if err != nil {
-		c.run.fail("the server: %v", err)
-	}
 }

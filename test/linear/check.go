@@ -101,7 +101,7 @@ func stale(initial int64, history []operation) (read, newer *operation) {
 			n := &resolved[j]
 			w := written[n.value]
 			// The newer value was written after the older one, for sure, and somebody knew it before the read began.
-			if w != nil && w != old && n.finish < r.call && w.call > old.finish {
+			if w != nil && w != old && n.outcome == done && n.finish < r.call && w.call > old.finish {
 				read, newer = r, n
 				break
 			}

@@ -96,5 +96,5 @@ func (c *cutSocket) cut() {
 	if tcp, ok := c.Conn.(*net.TCPConn); ok && reset {
 		_ = tcp.SetLinger(0)
 	}
-	_ = c.Conn.Close()
+	_ = c.Close()
 }

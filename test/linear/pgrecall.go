@@ -2,6 +2,7 @@ package linear
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -67,6 +68,8 @@ func (p *pgrecall) close() {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	_ = p.Shutdown(ctx)
-	<-p.served
+	if err := <-p.served; !errors.Is(err, net.ErrClosed) {
+		p.Logger.Error("serve", "error", err)
+	}
 	p.l1.Close()
 }
