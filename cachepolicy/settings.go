@@ -14,6 +14,7 @@ const SettingsOutsideKeys = `application_name|log_.*|.*_timeout|track_.*|.*_dela
 const hiddenSettings = `role|session_authorization|is_superuser|seed|ssl_renegotiation_limit|default_with_oids`
 
 var (
+	outsideKeys       = regexp.MustCompile(`^(` + SettingsOutsideKeys + `)$`)                        //nolint:gochecknoglobals // constant
 	settingOutsideKey = regexp.MustCompile(`^(` + SettingsOutsideKeys + `|` + hiddenSettings + `)$`) //nolint:gochecknoglobals // constant
 	builtinSetting    = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)                                      //nolint:gochecknoglobals // constant
 	customSetting     = regexp.MustCompile(`^[a-z_][a-z0-9_$]*(\.[a-z_][a-z0-9_$]*)+$`)              //nolint:gochecknoglobals // constant
@@ -26,3 +27,6 @@ func SettingInKey(name string) bool {
 	name = strings.ToLower(name)
 	return builtinSetting.MatchString(name) && !settingOutsideKey.MatchString(name)
 }
+
+// SettingOutsideKeys tells whether the name, in lower case, is one of SettingsOutsideKeys: changing it changes no key.
+func SettingOutsideKeys(name string) bool { return outsideKeys.MatchString(name) }

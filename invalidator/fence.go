@@ -10,6 +10,9 @@ type Fence struct {
 	database Mark
 	raised   bool
 
+	// Undone is set when an error in the transaction undoes all that the fence is for: nothing that it runs can commit by
+	// itself.
+	Undone bool
 	// Definition is set when definitions of this database change, Cluster when those of all may, Settings
 	// when the settings of other sessions may.
 	Definition, Cluster, Settings bool
@@ -54,6 +57,7 @@ func (f *Fence) Merge(s *Slots, other *Fence) {
 	if other == nil {
 		return
 	}
+	f.Undone = f.Undone && other.Undone
 	f.Definition = f.Definition || other.Definition
 	f.Cluster = f.Cluster || other.Cluster
 	f.Settings = f.Settings || other.Settings

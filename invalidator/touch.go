@@ -19,6 +19,7 @@ type Touched struct {
 	Locks       bool     // rows or relations are locked by a function
 	TempView    bool     // a temporary view was made: what its functions do is unknown, reading it may write
 	Relations   []uint32 // OIDs of relations, sorted, once each; Whole makes them redundant
+	Missing     bool     // Whole for nothing but names of relations that the catalog does not have
 	Reason      string   // why Whole, for logs; it names objects, never values
 }
 
@@ -114,8 +115,19 @@ func (c *closure) result() Touched {
 
 // whole notes that anything may have changed; the first reason is kept.
 func (c *closure) whole(reason string) {
-	if c.trusts == nil && !c.touched.Whole {
+	if c.trusts != nil {
+		return
+	}
+	if !c.touched.Whole || c.touched.Missing {
 		c.touched.Whole, c.touched.Reason = true, reason
+	}
+	c.touched.Missing = false
+}
+
+// missing notes a relation that the catalog does not have: most likely there is none, and the statement fails.
+func (c *closure) missing(relation string) {
+	if c.trusts == nil && !c.touched.Whole {
+		c.touched.Whole, c.touched.Missing, c.touched.Reason = true, true, "unknown relation "+relation
 	}
 }
 
@@ -223,7 +235,7 @@ func (c *closure) reads(name parser.Relation, p *path) {
 	case found != nil:
 	case name.Schema == "" && (slices.Contains(p.transitions, name.Name) || p.temporary.Shadows(name.Name)):
 	default:
-		c.whole("unknown relation " + name.Name)
+		c.missing(name.Name)
 	}
 }
 

@@ -56,7 +56,7 @@ func (c *closure) writes(w parser.Write, p *path) {
 	found := c.resolve(p, w.Schema, w.Name)
 	if found == nil && !plain {
 		// A session with temporary relations most likely means one of these. Nobody knows.
-		c.whole("unknown relation " + w.Name)
+		c.missing(w.Name)
 	}
 	// Where a temporary relation shadows the name, the real one is invalidated in vain: it may be gone (ON COMMIT DROP).
 	for _, r := range found {

@@ -138,6 +138,9 @@ func (s *Statement) measure() *Statement {
 		for _, name := range c.SettingsRead {
 			size += nameSize + len(name)
 		}
+		for _, call := range c.SettingCalls {
+			size += 2*nameSize + len(call.Setting)
+		}
 		for i := range c.Predicates {
 			p := &c.Predicates[i]
 			size += predicateSize + entrySize(p.Relation, p.Alias, p.Column)

@@ -102,6 +102,7 @@ func (a *analysis) selectCommand(s *pg.SelectStmt) {
 	} else if len(c.Writes) > 0 {
 		c.Kind = KindWrite
 	}
+	c.SettingCalls = settingCalls(s)
 }
 
 // intoOf returns the INTO of a query; in a set operation the leftmost SELECT may have it.

@@ -214,9 +214,11 @@ type Command struct {
 	SettingValue   string // KindSet: the values as written, joined by ", "; SET TIME ZONE INTERVAL has ""
 	SettingLocal   bool   // KindSet: SET LOCAL
 	SettingDefault bool   // KindSet: RESET, SET ... TO DEFAULT
-	StatementName  string // KindPrepare, KindExecute, KindDeallocate: name; "" for DEALLOCATE ALL
-	CopyIn         bool   // COPY ... FROM STDIN: the server will ask for data
-	Cluster        bool   // KindDefinition that concerns the whole cluster (roles, databases, ALTER SYSTEM)
+	// SettingCalls are those of a query that is nothing but calls of set_config with constant names, in the order of its columns.
+	SettingCalls  []SettingCall
+	StatementName string // KindPrepare, KindExecute, KindDeallocate: name; "" for DEALLOCATE ALL
+	CopyIn        bool   // COPY ... FROM STDIN: the server will ask for data
+	Cluster       bool   // KindDefinition that concerns the whole cluster (roles, databases, ALTER SYSTEM)
 
 	// MaxParam is the highest $n.
 	MaxParam int
@@ -273,4 +275,10 @@ func (s *Statement) Single() *Command {
 		return &s.Commands[0]
 	}
 	return nil
+}
+
+// SettingCall is a call of set_config as a column of a query.
+type SettingCall struct {
+	Setting string // name in lower case
+	Local   bool   // until the end of the transaction
 }

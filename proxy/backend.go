@@ -22,7 +22,9 @@ type backend struct {
 	encodingOK bool  // client_encoding can be read
 	stringsOK  bool  // standard_conforming_strings is on
 	delivered  int32 // answers to be taken off pending once they are written
+	failed     bool  // an error has come since the last ReadyForQuery
 	status     byte
+	change     *settingChange     // has been made in the transaction that is not over
 	heldFence  *invalidator.Fence // of an open transaction block
 }
 

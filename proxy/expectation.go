@@ -48,7 +48,8 @@ type expectation struct {
 // aside is what few expectations have.
 type aside struct {
 	verification *verification // the answer is for it
-	notice       []byte        // a NoticeResponse message that goes before the end of the answer
+	change       *settingChange
+	notice       []byte // a NoticeResponse message that goes before the end of the answer
 }
 
 // noticed returns the end of an answer with the notice that goes before it, nil where there is none.

@@ -214,8 +214,8 @@ func (s *session) newPrepared(name, text, types []byte) *prepared {
 func (s *session) learnFor(p *prepared) {
 	f := &s.frontend
 	s.checkScope()
-	if f.scope == nil && f.known && !s.planOf(p).touched.Settings {
-		s.learnScope()
+	if plan := s.planOf(p); s.unlearnt(plan) && f.known && !plan.touched.Settings {
+		s.learnScope(plan)
 	}
 }
 
@@ -314,13 +314,18 @@ func (s *session) bindKey(p *prepared, tail []byte) (cache.Key, cachepolicy.Reas
 	if p.directive.Off {
 		return cache.Key{}, cachepolicy.ReasonDirective
 	}
-	if plan := s.planOf(p); plan.decision.Verdict != cachepolicy.Cache {
+	plan := s.planOf(p)
+	if plan.decision.Verdict != cachepolicy.Cache {
 		return cache.Key{}, plan.decision.Reason
 	}
 	if timely(tail) {
 		return cache.Key{}, cachepolicy.ReasonParameter
 	}
-	return cache.ExtendedKey(&f.scope.Digest, &p.digest, tail), cachepolicy.ReasonNone
+	digest := s.digestFor(plan)
+	if digest == nil {
+		return cache.Key{}, cachepolicy.ReasonSettings
+	}
+	return cache.ExtendedKey(digest, &p.digest, tail), cachepolicy.ReasonNone
 }
 
 // timely tells whether a parameter may stand for the present time ("now", "today"), or the message can't be read.

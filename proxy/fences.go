@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"strings"
+
 	"github.com/pgrecall/pgrecall/invalidator"
 	"github.com/pgrecall/pgrecall/parser"
 	"github.com/pgrecall/pgrecall/wire"
@@ -26,11 +28,11 @@ func (s *session) foresee(p *plan) {
 	known := f.known
 	inBlock := known && status != wire.StatusIdle
 	f.clean = false
-	f.pureBlock = p.begins && f.known && status == wire.StatusIdle && f.scope != nil && (f.scope.readCommitted || p.statement.Single().Isolation != "")
-	if p.touched.Settings || p.touched.Definition || p.touched.Temp || p.touched.AllSettings {
-		s.prepareAll() // literals of what the client prepared so far must be read under the settings of then
-		f.scope, f.settingsInFlight = nil, true
+	effect := s.foreseeSettings(p)
+	if p.ends || undoes(p.statement) {
+		s.undoChanges()
 	}
+	f.pureBlock = f.pureBlock && inBlock && effect == effectHarmless || p.begins && f.known && status == wire.StatusIdle && f.scope != nil && (f.scope.readCommitted || p.statement.Single().Isolation != "")
 	s.foreseeStatements(p.statement)
 	if p.ends || p.begins {
 		f.known = false // of what follows in this cycle
@@ -67,6 +69,7 @@ func (s *session) foresee(p *plan) {
 	if touches == nil {
 		return
 	}
+	touches.Undone = touches.Undone && known && !inBlock
 	touches.Raise(s.srv.slots, f.database.slot)
 	if p.snapshot == nil || p.snapshot != f.database.snapshot() || invalidator.Fenced(s.srv.slots.Load(f.database.slot)) {
 		touches.Add(s.srv.slots, f.database.slot) // definitions change at this moment
@@ -76,6 +79,35 @@ func (s *session) foresee(p *plan) {
 		return
 	}
 	f.openFence.Merge(s.srv.slots, touches)
+}
+
+// foreseeSettings does what has to be done before a statement that may change settings.
+func (s *session) foreseeSettings(p *plan) effect {
+	f := &s.frontend
+	if !p.touched.Settings && !p.touched.Definition && !p.touched.Temp && !p.touched.AllSettings {
+		return effectNone
+	}
+	effect := s.beginChange(p)
+	switch {
+	case effect == effectFollow && f.change.statement == "" && !f.change.everything, effect == effectNone:
+		if c := p.statement.Single(); strings.HasPrefix(c.Tag, "SET TRANSACTION") {
+			return effect
+		}
+		return effectHarmless
+	}
+	s.prepareAll() // literals of what the client prepared so far must be read under the settings of then
+	f.scope, f.settingsInFlight = nil, true
+	return effect
+}
+
+// undoes tells whether a statement goes back to a savepoint.
+func undoes(statement *parser.Statement) bool {
+	for i := range statement.Commands {
+		if statement.Commands[i].Kind == parser.KindRollbackTo {
+			return true
+		}
+	}
+	return false
 }
 
 // unknownPlan is the plan of what nobody understands.
@@ -91,7 +123,11 @@ func (s *session) fenceOf(p *plan) *invalidator.Fence {
 	if len(p.writeSlots) == 0 && !p.touched.Cluster && !p.touched.AllSettings {
 		return nil
 	}
-	fence := &invalidator.Fence{Definition: p.touched.Definition, Cluster: p.touched.Cluster, Settings: p.touched.AllSettings}
+	c, t := p.statement.Single(), &p.touched
+	fence := &invalidator.Fence{
+		Definition: t.Definition, Cluster: t.Cluster, Settings: t.AllSettings,
+		Undone: c != nil && (c.Kind == parser.KindSelect || c.Kind == parser.KindWrite) && (!t.Whole || t.Missing) && !t.Definition && !t.Cluster && !t.AllSettings,
+	}
 	fence.Add(s.srv.slots, p.writeSlots...)
 	if p.touched.Cluster {
 		for _, d := range s.srv.allDatabases() {
@@ -115,7 +151,13 @@ func (f *frontend) takeFence() *invalidator.Fence {
 // It is called by the backend side, before the client can see the message.
 func (s *session) release(fence *invalidator.Fence, status byte) {
 	b := &s.backend
+	undone := b.failed && fence.Raised() && fence.Undone && b.heldFence == nil
+	b.failed = false
 	if fence == nil && b.heldFence == nil {
+		return
+	}
+	if undone && status == wire.StatusIdle && !s.confused.Load() {
+		fence.Release(s.srv.slots, false)
 		return
 	}
 	if status != wire.StatusIdle || s.confused.Load() {

@@ -202,6 +202,7 @@ func (s *session) forwardExecute(scan *wire.Scanner, size int) {
 	e.plan, e.reason = p, reason
 	e.aside = s.judged(p, e.outcome, reason)
 	s.foresee(p)
+	e.aside = s.attach(e.aside)
 	e.ending = f.takeEnding()
 	if c := p.statement.Single(); c != nil && c.CopyIn && c.Kind == parser.KindWrite {
 		s.forwardCopyIn(e, size)

@@ -303,8 +303,9 @@ func (s *session) startCycle() {
 	}
 	f.settleNames()
 	f.settingsInFlight = false
-	s.checkScope()
 	status := byte(s.status.Load())
+	s.settleChange(status)
+	s.checkScope()
 	if status == wire.StatusIdle {
 		f.pureBlock = false
 		if len(f.portals) > 0 {

@@ -195,3 +195,23 @@ func (w testWriter) Write(p []byte) (int, error) {
 	w.tb.Log(strings.TrimSpace(string(p)))
 	return len(p), nil
 }
+
+// probes returns how often settings were read from the server.
+func (r *running) probes(tb testing.TB) float64 {
+	tb.Helper()
+	families, err := r.Registerer.(prometheus.Gatherer).Gather()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for _, family := range families {
+		if family.GetName() == "pgrecall_setting_probes_total" {
+			n := 0.0
+			for _, m := range family.GetMetric() {
+				n += m.GetCounter().GetValue()
+			}
+			return n
+		}
+	}
+	tb.Fatal("no counter of probes")
+	return 0
+}

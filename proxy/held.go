@@ -47,7 +47,7 @@ func (s *session) answerHeld() {
 			}
 			add(h.entry.Row)
 		case wire.Execute:
-			if f.scope.trace {
+			if f.scope != nil && f.scope.trace {
 				add(s.traceHit(h.entry))
 			}
 			add(h.entry.Data)

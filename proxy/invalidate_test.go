@@ -252,3 +252,43 @@ func TestNoReadIsOlderThanAnAcknowledgedWrite(t *testing.T) {
 	wg.Wait()
 	t.Logf("%d reads, %d stale, %+v", total.Load(), stale.Load(), r.Status().Outcomes)
 }
+
+// TestErrorsInvalidateNothing: what an error has undone is as it was. What is not undone by it is not.
+func TestErrorsInvalidateNothing(t *testing.T) {
+	bothProtocols(t, func(t *testing.T, parameters ...string) {
+		r := start(t, "CREATE TABLE t (id int PRIMARY KEY)", "INSERT INTO t VALUES (1)",
+			"CREATE PROCEDURE commits() LANGUAGE plpgsql AS 'BEGIN INSERT INTO t VALUES (2); COMMIT; PERFORM 1/0; END'")
+		c, other := r.connect(parameters...), r.connect(parameters...)
+		count := func() string { return value(t, other, "SELECT count(*)::text FROM t") }
+		count()
+		hits := r.hits()
+		for range 3 {
+			for _, sql := range []string{"SELECT * FROM nowhere", "INSERT INTO t VALUES (1)", "DELETE FROM nowhere", "UPDATE t SET id = 1/(id-1)"} {
+				if _, err := c.Exec(bounded(t), sql); err == nil {
+					t.Fatalf("%s: no error", sql)
+				}
+			}
+			if got := count(); got != "1" {
+				t.Fatal(got)
+			}
+		}
+		if r.hits()-hits != 3 {
+			t.Errorf("%d hits, want 3: errors have invalidated", r.hits()-hits)
+		}
+		if _, err := c.Exec(bounded(t), "CALL commits()"); err == nil {
+			t.Fatal("no error")
+		}
+		if got := count(); got != "2" {
+			t.Errorf("%s rows after a procedure that committed and failed", got)
+		}
+		mustExec(t, c, "BEGIN")
+		mustExec(t, c, "INSERT INTO t VALUES (3)")
+		mustExec(t, c, "SAVEPOINT a")
+		_, _ = c.Exec(bounded(t), "INSERT INTO t VALUES (3)")
+		mustExec(t, c, "ROLLBACK TO a")
+		mustExec(t, c, "COMMIT")
+		if got := count(); got != "3" {
+			t.Errorf("%s rows after an error that a savepoint undid", got)
+		}
+	})
+}

@@ -103,8 +103,9 @@ func (srv *Server) newPlan(statement *parser.Statement, sc *scope, d *database) 
 	if p.decision.Verdict == cachepolicy.Cache && srv.doubted(statement.Fingerprint) {
 		p.decision.Verdict, p.decision.Reason = cachepolicy.Bypass, cachepolicy.ReasonDiffered
 	}
-	if len(p.decision.Settings) > 0 && p.decision.Verdict == cachepolicy.Cache { // no key holds their values yet
-		p.decision.Verdict, p.decision.Reason = cachepolicy.Bypass, cachepolicy.ReasonSettings
+	if len(p.decision.Settings) > 0 && p.decision.Verdict == cachepolicy.Cache {
+		d.watch.dependent.Store(true)
+		d.watch.add(p.decision.Settings)
 	}
 	if p.decision.Verdict == cachepolicy.Cache {
 		p.slots = append(p.slots, d.slot)

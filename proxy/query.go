@@ -44,8 +44,8 @@ func (s *session) handleQuery(message []byte) {
 	}
 	p := s.plan(statement)
 	// While the catalog is not loaded nothing is cached, and a write touches everything: the scope is of no use.
-	if f.scope == nil && f.known && p.snapshot != nil && !p.touched.Settings && byte(s.status.Load()) == wire.StatusIdle {
-		if s.learnScope(); f.scope != nil {
+	if s.unlearnt(p) && f.known && p.snapshot != nil && !p.touched.Settings && byte(s.status.Load()) == wire.StatusIdle {
+		if s.learnScope(p); f.scope != nil {
 			if holdable = holdable && s.holdable(); holdable && s.servable() && s.hitQuery(text, canonical, directive) {
 				return
 			}
@@ -55,7 +55,10 @@ func (s *session) handleQuery(message []byte) {
 	var fl *fill
 	outcome, reason := p.outcome, p.decision.Reason
 	if p.decision.Verdict == cachepolicy.Cache {
-		if reason = s.whyNot(holdable, directive); reason == cachepolicy.ReasonNone {
+		if reason = s.whyNot(holdable, directive); reason == cachepolicy.ReasonNone && s.digestFor(p) == nil {
+			reason = cachepolicy.ReasonSettings
+		}
+		if reason == cachepolicy.ReasonNone {
 			var answered bool
 			if fl, answered = s.missQuery(p, canonical, directive); answered {
 				return
@@ -73,7 +76,7 @@ func (s *session) handleQuery(message []byte) {
 	if fl != nil && s.shadowed() {
 		s.keepFill(filled{fill: fl, text: append([]byte(nil), text...)})
 	}
-	s.push(expectation{kind: expectQuery, outcome: outcome, fill: fl, fence: f.takeFence(), ending: f.takeEnding(), aside: notice, plan: p, reason: reason, sent: s.now()})
+	s.push(expectation{kind: expectQuery, outcome: outcome, fill: fl, fence: f.takeFence(), ending: f.takeEnding(), aside: s.attach(notice), plan: p, reason: reason, sent: s.now()})
 }
 
 // judged counts what becomes of a statement that is forwarded, and returns what the client wants to be told of it.
@@ -121,8 +124,13 @@ func (s *session) whyNot(holdable bool, directive parser.Directive) cachepolicy.
 
 // hitQuery answers a simple query from the cache, if it can.
 func (s *session) hitQuery(text, canonical []byte, directive parser.Directive) bool {
-	key := cache.SimpleKey(&s.frontend.scope.Digest, canonical)
+	f := &s.frontend
+	key := cache.SimpleKey(&f.scope.Digest, canonical)
 	entry := s.lookup(key, directive)
+	if entry == nil && f.customs != nil && f.database.watch.dependent.Load() && f.customs.of == f.database.watch.current() {
+		key = cache.SimpleKey(f.keyed(), canonical)
+		entry = s.lookup(key, directive)
+	}
 	if entry == nil || entry.Row == nil {
 		return false
 	}
@@ -158,7 +166,8 @@ func (s *session) answerQuery(entry *cache.Entry) {
 // missQuery leads the flight for a result, or waits for the one who does. It returns the fill to forward with, nil where the result can't
 // be kept, and whether the client has its answer already.
 func (s *session) missQuery(p *plan, canonical []byte, directive parser.Directive) (f *fill, answered bool) {
-	key := cache.SimpleKey(&s.frontend.scope.Digest, canonical)
+	digest := s.digestFor(p)
+	key := cache.SimpleKey(digest, canonical)
 	if s.shadowed() {
 		if f = s.newFill(p, key, nil); f != nil {
 			f.simple = true

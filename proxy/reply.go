@@ -1,8 +1,10 @@
 package proxy
 
 import (
+	"strings"
 	"time"
 
+	"github.com/pgrecall/pgrecall/cachepolicy"
 	"github.com/pgrecall/pgrecall/invalidator"
 	"github.com/pgrecall/pgrecall/wire"
 )
@@ -37,9 +39,11 @@ func (s *session) backendMessage(typ byte, message []byte) (swallow bool, replac
 	case wire.NotificationResponse:
 		return false, nil, nil
 	case wire.ParameterStatus:
-		s.parameterStatus(message)
-		if b.ready {
+		name := s.parameterStatus(message)
+		if b.ready && !s.expectedStatus(name) {
 			s.settingsDirty.Store(true)
+		}
+		if b.ready {
 			s.spoilFill()
 		}
 		return false, nil, nil
@@ -66,11 +70,13 @@ func (s *session) backendMessage(typ byte, message []byte) (swallow bool, replac
 	replace = e.noticed(typ, message)
 	switch typ {
 	case wire.DataRow:
+		if e.aside != nil {
+			e.aside.verification.rows(message)
+			e.aside.change.answered(typ, message)
+		}
 		switch {
 		case e.probe != nil:
 			e.probe.row(message)
-		case e.aside != nil && e.aside.verification != nil:
-			e.aside.verification.rows(message)
 		case e.fill != nil && message != nil:
 			e.fill.rows(message)
 		}
@@ -80,6 +86,10 @@ func (s *session) backendMessage(typ byte, message []byte) (swallow bool, replac
 		e.fill.complete(message)
 		if e.aside != nil {
 			e.aside.verification.rows(message)
+			if e.aside.change != nil {
+				e.aside.change.answered(typ, message)
+				b.change = e.aside.change
+			}
 		}
 		if len(e.ending) > 0 && message != nil && dropsStatements(message[wire.HeaderSize:]) {
 			for _, p := range e.ending {
@@ -95,6 +105,10 @@ func (s *session) backendMessage(typ byte, message []byte) (swallow bool, replac
 		}
 	case wire.ErrorResponse:
 		b.saidFatal = b.saidFatal || message != nil && wire.IsFatal(message[wire.HeaderSize:])
+		b.failed = true
+		if b.change != nil {
+			b.change.failed = true
+		}
 		swallow = s.errorResponse()
 	case wire.ParseComplete:
 		swallow = s.popKind(typ, expectParse)
@@ -233,6 +247,7 @@ func (s *session) readyForQuery(message []byte) (swallow bool) {
 	}
 	b.status = message[wire.HeaderSize]
 	b.ready = true
+	b.change = nil
 	s.release(e.fence, b.status)
 	if e.kind == expectQuery {
 		s.observe(&e)
@@ -291,10 +306,10 @@ func (s *session) startupMessage(typ byte, message []byte) (swallow bool, replac
 
 // parameterStatus follows the two settings that decide how a text is read. Both are reported by the server when they change
 // (section "Asynchronous Operations").
-func (s *session) parameterStatus(message []byte) {
+func (s *session) parameterStatus(message []byte) (setting string) {
 	if message == nil {
 		s.confuse(wire.ParameterStatus, "too long")
-		return
+		return ""
 	}
 	scan := wire.Scan(message[wire.HeaderSize:])
 	name, value := scan.String(), scan.String()
@@ -304,9 +319,25 @@ func (s *session) parameterStatus(message []byte) {
 	case "standard_conforming_strings":
 		s.backend.stringsOK = string(value) == "on"
 	default:
-		return
+		return strings.ToLower(string(name))
 	}
 	s.decodable.Store(s.backend.encodingOK && s.backend.stringsOK)
+	return string(name)
+}
+
+// expectedStatus tells whether a setting, in lower case, that the server reports is no news: no key holds it, or it is the one that the
+// statement which is being answered sets.
+func (s *session) expectedStatus(setting string) bool {
+	if cachepolicy.SettingOutsideKeys(setting) {
+		return true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.backend.change
+	if e := s.queue.front(); c == nil && e != nil && e.aside != nil {
+		c = e.aside.change
+	}
+	return c != nil && c.setting == setting
 }
 
 func (s *session) registerCancelKey(body []byte) {

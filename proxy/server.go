@@ -52,20 +52,25 @@ type Options struct {
 // planLimit is the number of plans (decisions for one statement in one scope) that are remembered.
 const planLimit = 1 << 14
 
+// transitionLimit is the number of remembered effects of SET.
+const transitionLimit = 1 << 12
+
 // Server accepts clients and answers them from the cache or the upstream.
 type Server struct {
 	Options
 	slots   *invalidator.Slots
 	flights *cache.Flights
 	plans   *otter.Cache[planKey, *plan]
-	scopes  scopes
-	metrics *metrics
-	orphans orphans
-	caching bool
-	shadow  bool     // nothing is served
-	blind   blinding // of hashes in logs
-	verify  atomic.Uint64
-	doubts  doubts
+
+	transitions *otter.Cache[transition, transitionTo]
+	scopes      scopes
+	metrics     *metrics
+	orphans     orphans
+	caching     bool
+	shadow      bool     // nothing is served
+	blind       blinding // of hashes in logs
+	verify      atomic.Uint64
+	doubts      doubts
 
 	uncached uncached
 
@@ -95,6 +100,7 @@ type database struct {
 	name    string
 	slot    invalidator.Slot
 	watcher *catalog.Watcher // nil without an account
+	watch   watchlist        // custom settings
 	settled atomic.Bool      // nothing of before the start is still running
 }
 
@@ -121,8 +127,13 @@ func NewServer(o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("proxy: plans: %w", err)
 	}
+	transitions, err := otter.New(&otter.Options[transition, transitionTo]{MaximumSize: transitionLimit})
+	if err != nil {
+		return nil, fmt.Errorf("proxy: transitions: %w", err)
+	}
 	s := &Server{
-		Options: o, slots: invalidator.NewSlots(), flights: cache.NewFlights(o.Limits.MaxConnections), plans: plans, caching: o.CacheMode != "off", shadow: o.CacheMode == modeShadow, blind: newBlinding(),
+		transitions: transitions,
+		Options:     o, slots: invalidator.NewSlots(), flights: cache.NewFlights(o.Limits.MaxConnections), plans: plans, caching: o.CacheMode != "off", shadow: o.CacheMode == modeShadow, blind: newBlinding(),
 		listeners: map[net.Listener]struct{}{}, sessions: map[*session]struct{}{},
 		databases: map[string]*database{}, cancelKeys: map[string]*session{},
 	}
@@ -224,7 +235,8 @@ func (srv *Server) database(name string) *database {
 	config.Database = name
 	d.watcher = catalog.NewWatcher(catalog.Options{
 		Config: config, Database: name, Interval: srv.CatalogInterval, Logger: srv.Logger.With("database", name),
-		OnChange: func(_, _ *catalog.Snapshot) {
+		OnChange: func(_, now *catalog.Snapshot) {
+			d.watch.add(now.CustomSettings)
 			srv.slots.Bump(d.slot)
 			srv.metrics.invalidations[sourceDefinition].Inc()
 		},

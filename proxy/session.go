@@ -75,8 +75,20 @@ type frontend struct {
 	settingsInFlight bool // settings may change by something that is not answered yet
 	dropped          bool // the message in hand was answered here
 
-	untilCheck    int // hits until one is verified
-	filled        filled
+	untilCheck int // hits until one is verified
+	filled     filled
+	// Settings that are followed without asking the server; see change.go and custom.go.
+	customs       *customs       // values of watched custom settings, nil while they are not known
+	change        *settingChange // under way
+	block         block
+	changed       bool   // settings have been changed since the session began, or DISCARD ALL
+	first         *scope // of the session before that
+	firstEpoch    uint64
+	learning      *settingChange // its effect is what the next probe shows
+	tenantScope   *scope         // of tenantDigest
+	tenantCustoms *customs
+	tenantDigest  [32]byte
+
 	temporaryView bool               // the session has made a temporary view
 	pureBlock     bool               // the open transaction block is READ COMMITTED and has only read
 	blockFence    *invalidator.Fence // what the open block wrote: fenced when it may commit
@@ -103,10 +115,11 @@ type frontend struct {
 // scope is a policy's scope with what else a probe tells.
 type scope struct {
 	cachepolicy.Scope
-	mode          string // pgrecall.cache: "", on, off, shadow
-	consistency   string // pgrecall.consistency: "", strict, session, ttl
-	trace         bool   // pgrecall.trace
-	readCommitted bool   // default_transaction_isolation
+	mode          string          // pgrecall.cache: "", on, off, shadow
+	consistency   string          // pgrecall.consistency: "", strict, session, ttl
+	trace         bool            // pgrecall.trace
+	defined       map[string]bool // settings with a dot that extensions define
+	readCommitted bool            // default_transaction_isolation
 }
 
 // relay runs both sides until one of them ends, and settles what is left.

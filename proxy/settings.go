@@ -9,25 +9,33 @@ import (
 
 	"github.com/pgrecall/pgrecall/cache"
 	"github.com/pgrecall/pgrecall/cachepolicy"
+	"github.com/pgrecall/pgrecall/catalog"
 	"github.com/pgrecall/pgrecall/wire"
 )
 
-// probeQuery reads everything of a session that a key depends on, in the session itself: what ALTER ROLE ... SET or a function did is seen,
+// probeHead begins the query that reads everything of a session that a key depends on, in the session itself: what ALTER ROLE ... SET or a function did is seen,
 // too. All settings count, but for those which can't change an answer. Custom ones (app.tenant) are not in pg_settings: whatever reads them
-// calls current_setting, which is not cached. Those that have the value which the server was built with need not be listed.
-const probeQuery = `SELECT session_user, current_user, pg_catalog.array_to_string(pg_catalog.current_schemas(true), E'\x01'),
+// calls current_setting, and is known by name (see custom.go). Those that have the value which the server was built with need not be listed.
+const probeHead = `WITH listed AS MATERIALIZED (SELECT s.name, s.setting, s.boot_val FROM pg_catalog.pg_show_all_settings() s) SELECT session_user, current_user, pg_catalog.array_to_string(pg_catalog.current_schemas(true), E'\x01'),
  pg_catalog.current_setting('default_transaction_isolation'), pg_catalog.current_setting('standard_conforming_strings'),
  pg_catalog.current_setting('client_encoding'), pg_catalog.current_setting('pgrecall.cache', true),
  pg_catalog.current_setting('pgrecall.consistency', true), pg_catalog.current_setting('pgrecall.trace', true),
- pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to((SELECT pg_catalog.string_agg(s.name OPERATOR(pg_catalog.||) '=' OPERATOR(pg_catalog.||) pg_catalog.quote_nullable(s.setting), ',' ORDER BY s.name COLLATE pg_catalog."C")
-  FROM pg_catalog.pg_show_all_settings() s WHERE (s.setting OPERATOR(pg_catalog.=) s.boot_val) IS NOT TRUE AND NOT (s.name OPERATOR(pg_catalog.~) '^(` + cachepolicy.SettingsOutsideKeys + `)$')), 'UTF8')), 'hex')`
+ pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(pg_catalog.concat((SELECT pg_catalog.string_agg(s.name OPERATOR(pg_catalog.||) '=' OPERATOR(pg_catalog.||) pg_catalog.quote_nullable(s.setting), ',' ORDER BY s.name COLLATE pg_catalog."C")
+  FROM listed s WHERE (s.setting OPERATOR(pg_catalog.=) s.boot_val) IS NOT TRUE AND NOT (s.name OPERATOR(pg_catalog.~) '^(` + cachepolicy.SettingsOutsideKeys + `)$')), '|',
+  ARRAY(SELECT pg_catalog.current_setting(w.n, true) FROM pg_catalog.unnest('{` + approximateNames + `}'::pg_catalog.text[]) WITH ORDINALITY AS w(n, i) ORDER BY w.i)), 'UTF8')), 'hex'),
+ ` + catalog.TemporaryNames + `,
+ (SELECT pg_catalog.string_agg(s.name, E'\x01') FROM listed s WHERE pg_catalog.strpos(s.name, '.') OPERATOR(pg_catalog.>) 0),
+ ARRAY(SELECT pg_catalog.current_setting(w.n, true) FROM pg_catalog.unnest('`
+
+// probeTail follows the array of the watched settings' names.
+const probeTail = `'::pg_catalog.text[]) WITH ORDINALITY AS w(n, i) ORDER BY w.i)::pg_catalog.text`
 
 // probeName is the name of the statement and the portal that a probe uses and closes again, so that the session's own
 // unnamed ones live on.
 const probeName = "pgrecall.probe"
 
 // probeColumns is the number of columns of probeQuery.
-const probeColumns = 10
+const probeColumns = 13
 
 // probeRetry is how long a session goes without the cache after a probe that failed.
 const probeRetry = time.Second
@@ -69,9 +77,9 @@ func (p *probe) finish(result []string) {
 }
 
 // probeMessages are Parse, Bind, Execute, Close of both and Sync.
-var probeMessages = func() []byte {
+func probeMessages(w *watched) []byte {
 	b, at := wire.Begin(nil, wire.Parse)
-	b = wire.AppendString(wire.AppendString(b, probeName), probeQuery)
+	b = wire.AppendString(wire.AppendString(b, probeName), probeHead+w.array+probeTail)
 	b = wire.End(append(b, 0, 0), at)
 	b, at = wire.Begin(b, wire.Bind)
 	b = wire.AppendString(wire.AppendString(b, probeName), probeName)
@@ -83,14 +91,14 @@ var probeMessages = func() []byte {
 		b = wire.End(wire.AppendString(append(b, kind), probeName), at)
 	}
 	return append(b, wire.SyncMessage...)
-}()
+}
 
 // learnScope reads the session's settings when they are not known and the session is idle outside a transaction block (inside one, a
 // query of ours could take the snapshot that the client's first query should). It may replace f.scope.
-func (s *session) learnScope() {
+func (s *session) learnScope(need *plan) {
 	f := &s.frontend
 	s.checkScope()
-	if f.scope != nil || f.database.watcher == nil || byte(s.status.Load()) != wire.StatusIdle || s.confused.Load() || s.replication {
+	if !s.unlearnt(need) || f.database.watcher == nil || byte(s.status.Load()) != wire.StatusIdle || s.confused.Load() || s.replication {
 		return
 	}
 	if f.noProbe != 0 && cache.Monotonic() < f.noProbe {
@@ -102,7 +110,8 @@ func (s *session) learnScope() {
 	for _, kind := range []expectKind{expectParse, expectBind, expectExecute, expectClose, expectClose, expectSync} {
 		s.push(expectation{kind: kind, swallow: true, probe: p, outcome: outcomeProbe})
 	}
-	if s.sendUpstream(probeMessages) != nil {
+	w := f.database.watch.current()
+	if s.sendUpstream(probeMessages(w)) != nil {
 		return
 	}
 	select {
@@ -115,16 +124,37 @@ func (s *session) learnScope() {
 		s.srv.metrics.probes["failed"].Inc()
 		return
 	}
+	values, ok := parseTextArray(p.result[probeColumns-1])
+	sc := s.srv.scopes.intern(s.databaseName, p.result[:probeColumns-1])
+	if !ok || len(values) != len(w.names) || sc == nil {
+		f.noProbe = cache.Monotonic() + int64(probeRetry)
+		s.srv.metrics.probes["failed"].Inc()
+		return
+	}
 	s.srv.metrics.probes["done"].Inc()
 	f.noProbe, f.epoch = 0, epoch
-	f.scope = s.srv.scopes.intern(s.databaseName, p.result)
+	f.scope, f.customs = sc, newCustoms(w, values)
+	if !f.changed {
+		f.first, f.firstEpoch = f.scope, epoch
+	}
+	if c := f.learning; c != nil && c.epoch == epoch {
+		s.srv.transitions.Set(transition{c.scope, c.statement}, transitionTo{f.scope, epoch})
+	}
+	f.learning = nil
+}
+
+// unlearnt tells whether something about the session's settings has to be read that decides on a plan.
+func (s *session) unlearnt(p *plan) bool {
+	f := &s.frontend
+	depends := len(p.decision.Settings) > 0 || p.begins && f.database.watch.dependent.Load() // what the block will ask is not known
+	return f.scope == nil || depends && (f.customs == nil || f.customs.of != f.database.watch.current())
 }
 
 // checkScope drops the scope when a setting changed without the session's doing.
 func (s *session) checkScope() {
 	f := &s.frontend
 	if f.scope != nil && (s.settingsDirty.Load() || f.epoch != s.srv.settingsEpoch.Load()) {
-		f.scope = nil
+		f.scope, f.customs, f.learning = nil, nil, nil
 	}
 }
 
@@ -152,6 +182,10 @@ func (ss *scopes) intern(database string, result []string) *scope {
 	if sc := ss.all[digest]; sc != nil {
 		return sc
 	}
+	names, err := catalog.ParseTemporaryNames(result[10])
+	if err != nil {
+		return nil
+	}
 	if ss.all == nil || len(ss.all) >= scopeLimit {
 		ss.all = map[[32]byte]*scope{}
 	}
@@ -164,6 +198,10 @@ func (ss *scopes) intern(database string, result []string) *scope {
 	}
 	if result[2] != "" {
 		sc.Schemas = strings.Split(result[2], "\x01")
+	}
+	sc.TemporaryNames, sc.defined = names, map[string]bool{}
+	for _, name := range strings.Split(result[11], "\x01") {
+		sc.defined[name] = true
 	}
 	for _, schema := range sc.Schemas {
 		sc.Temporary = sc.Temporary || strings.HasPrefix(schema, "pg_temp")
