@@ -79,6 +79,9 @@ type task struct {
 
 func (c *chaos) stop() {
 	c.end()
+	if c.run.relay.harm.Swap(nil) != nil {
+		c.work.Done()
+	}
 	c.work.Wait()
 }
 
@@ -151,7 +154,7 @@ func (c *chaos) cancelBackend(*rand.Rand) {
 
 // cutLink makes a connection between pgrecall and the server break soon.
 func (c *chaos) cutLink(random *rand.Rand) {
-	links := c.run.relay.all(false)
+	links := c.run.relay.clients()
 	if len(links) == 0 {
 		return
 	}
@@ -176,17 +179,16 @@ func (c *chaos) cutLink(random *rand.Rand) {
 }
 
 func (c *chaos) stallLink(random *rand.Rand) {
-	if links := c.run.relay.all(false); len(links) > 0 {
-		c.stall(links[random.IntN(len(links))], random, "upstream stalled", 100)
+	if links := c.run.relay.clients(); len(links) > 0 {
+		c.run.kills.count("upstream stalled")
+		c.stall(links[random.IntN(len(links))], time.Duration(random.IntN(100))*time.Millisecond, random.IntN(2) == 0)
 	}
 }
 
-// stall holds a link up; half of the time it breaks then.
-func (c *chaos) stall(l *link, random *rand.Rand, kind string, most int) {
-	c.run.kills.count(kind)
+// stall holds a link up for a while; with cut it breaks then.
+func (c *chaos) stall(l *link, d time.Duration, cut bool) {
 	resume := l.stall()
-	cut := random.IntN(2) == 0
-	c.after(time.Duration(random.IntN(most))*time.Millisecond, func() {
+	c.after(d, func() {
 		if cut {
 			l.cut(true)
 		}
@@ -194,18 +196,29 @@ func (c *chaos) stall(l *link, random *rand.Rand, kind string, most int) {
 	})
 }
 
+// breakCatalog breaks or stalls the next connection of pgrecall's own: it keeps none for long.
 func (c *chaos) breakCatalog(random *rand.Rand) {
-	links := c.run.relay.all(true)
-	if len(links) == 0 {
-		return
+	what := random.IntN(3)
+	f := &fault{after: random.IntN(4000), reset: random.IntN(2) == 0}
+	d := time.Duration(random.IntN(400)) * time.Millisecond
+	harm := func(l *link) {
+		defer c.work.Done()
+		switch what {
+		case 0:
+			c.run.kills.count("catalog connection cut to the server")
+			l.arm(toServer, f)
+		case 1:
+			c.run.kills.count("catalog connection cut from the server")
+			l.arm(toClient, f)
+		default:
+			c.run.kills.count("catalog connection stalled")
+			c.stall(l, d, f.reset)
+		}
 	}
-	l := links[random.IntN(len(links))]
-	if random.IntN(2) == 0 {
-		c.stall(l, random, "catalog connection stalled", 400)
-		return
+	c.work.Add(1)
+	if c.run.relay.harm.Swap(&harm) != nil {
+		c.work.Done() // nobody came
 	}
-	c.run.kills.count("catalog connection cut")
-	l.cut(random.IntN(2) == 0)
 }
 
 // lockRow keeps writes of one register waiting, so that they meet what else happens.

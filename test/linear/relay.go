@@ -17,6 +17,9 @@ type relay struct {
 	listener net.Listener
 	work     sync.WaitGroup
 
+	// harm is done, once, to the next connection of pgrecall's own; nil for none.
+	harm atomic.Pointer[func(*link)]
+
 	mu     sync.Mutex
 	closed bool
 	links  []*link // in the order of their coming
@@ -120,13 +123,13 @@ func (r *relay) connect(client net.Conn) {
 	}
 }
 
-// all returns the links of the moment: pgrecall's own ones for the catalog, or those of its clients.
-func (r *relay) all(catalog bool) []*link {
+// clients returns the links of pgrecall's clients.
+func (r *relay) clients() []*link {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var found []*link
 	for _, l := range r.links {
-		if l.isCatalog() == catalog {
+		if !l.isCatalog() {
 			found = append(found, l)
 		}
 	}
@@ -176,6 +179,9 @@ func (l *link) pump(d direction, from, to net.Conn) {
 				l.mu.Lock()
 				l.catalog = true
 				l.mu.Unlock()
+				if harm := l.relay.harm.Swap(nil); harm != nil {
+					(*harm)(l)
+				}
 			}
 			if d == toClient && l.pid.Load() == 0 {
 				l.pid.Store(keyData(buf[:n]))
