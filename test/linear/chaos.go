@@ -42,9 +42,9 @@ type kind uint8
 
 const (
 	catalogLost kind = iota // pgrecall's own connections break and stall
+	proxyKilled             // pgrecall is killed while a write waits, and started again
 	serverDies              // the server crashes or is restarted
-	kinds                   // of those above, in turn
-	proxyKilled             // pgrecall is killed while a write waits, and started again: comes with the fix
+	kinds
 )
 
 // unleash starts the chaos of a window.

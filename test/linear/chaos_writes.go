@@ -14,6 +14,9 @@ import (
 // write that waits.
 const afterlife = 300 * time.Millisecond
 
+// readyTimeout is how long the next pgrecall has to load the catalog. It may say that it is not ready for as long as the write waits.
+const readyTimeout = time.Second
+
 // restartProxy kills pgrecall while a write waits for a lock: its backend outlives pgrecall, and commits in front of the empty cache of the
 // next one. It returns once that one has served for a while.
 func (c *chaos) restartProxy(random *rand.Rand) {
@@ -31,9 +34,8 @@ func (c *chaos) restartProxy(random *rand.Rand) {
 			return
 		}
 		began := time.Now()
-		for !c.run.process.ready() && time.Since(began) < quietTimeout && c.pause(5*time.Millisecond) {
+		for !c.run.process.ready() && time.Since(began) < readyTimeout && c.pause(5*time.Millisecond) {
 		}
-		c.run.kills.note("pgrecall ready", time.Since(began).String())
 		c.pause(time.Duration(random.Int64N(int64(afterlife))))
 	})
 	c.pause(afterlife)

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -205,7 +206,7 @@ func (r *run) settle() {
 func (r *run) check(call int64, contents [keys]int64) {
 	var histories [keys][]operation
 	for key := range keys {
-		histories[key] = r.loose[key]
+		histories[key] = slices.Clone(r.loose[key])
 	}
 	for _, w := range r.workers {
 		for _, o := range w.history {
