@@ -29,6 +29,16 @@ type report struct {
 	Ready    bool // the catalog is loaded: reads can be answered from the cache
 }
 
+// outcomes makes the report; reasons not to answer from the cache are among the outcomes.
+func outcomes(p *pgrecall) report {
+	status := p.Status()
+	now := report{Outcomes: status.Outcomes, Ready: p.Ready() == nil}
+	for reason, n := range status.Bypasses {
+		now.Outcomes["not cached: "+reason] = n
+	}
+	return now
+}
+
 // beProcess is the main function of a pgrecall that can be killed. It answers each line on standard input with a report, and ends
 // in order with it.
 func beProcess() int {
@@ -40,7 +50,7 @@ func beProcess() int {
 	fmt.Println("listening")
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {
-		b, err := json.Marshal(report{Outcomes: p.Status().Outcomes, Ready: p.Ready() == nil})
+		b, err := json.Marshal(outcomes(p))
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1

@@ -91,8 +91,12 @@ func hitRate(outcomes map[string]int64) float64 {
 // summary tells what a run did.
 func (r *run) summary(outcomes map[string]int64) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "seed %d: %d reads, %d writes (%d of unknown outcome); hit rate %.1f%%; porcupine took %.1fs, %.1fs for the slowest window; broken:",
+	fmt.Fprintf(&b, "seed %d: %d reads, %d writes (%d of unknown outcome); hit rate %.1f%%; porcupine took %.1fs, %.1fs for the slowest window; what became of statements:",
 		r.seed, r.reads, r.writes, r.unsure, 100*hitRate(outcomes), r.checking.Seconds(), r.slowest.Seconds())
+	for _, name := range slices.Sorted(maps.Keys(outcomes)) {
+		fmt.Fprintf(&b, "\n%8d %s", outcomes[name], name)
+	}
+	b.WriteString("\nbroken:")
 	r.kills.mu.Lock()
 	defer r.kills.mu.Unlock()
 	for _, kind := range slices.Sorted(maps.Keys(r.kills.kinds)) {

@@ -20,10 +20,9 @@ import (
 
 // Sizes of a run.
 const (
-	clients      = 16 // through pgrecall
-	poolClients  = 2  // for each mode of pgx
-	windowLength = 3 * time.Second
-	restarts     = 2 // of pgrecall, in a window of that kind
+	clients      = 16              // through pgrecall
+	poolClients  = 2               // for each mode of pgx
+	windowLength = 3 * time.Second // where pgrecall is killed: after that
 	quietTimeout = 20 * time.Second
 	checkTimeout = 60 * time.Second // of one register in one window
 )
@@ -144,13 +143,9 @@ func (r *run) window(number int) {
 	}
 	c := r.unleash(number)
 	if c.kind == proxyKilled {
-		random := rand.New(rand.NewPCG(r.seed, uint64(1000+100*number+99)))
-		for range restarts {
-			c.restartProxy(random)
-		}
-	} else {
-		c.pause(windowLength)
+		c.restartProxy(rand.New(rand.NewPCG(r.seed, uint64(1000+100*number+99))))
 	}
+	c.pause(windowLength)
 	cancel()
 	working.Wait()
 	c.stop()

@@ -56,11 +56,11 @@ func readPgx(ctx context.Context, w *worker, conn *pgx.Conn, name string, key in
 	}
 	sql, id := readQuery(key)
 	switch n := w.random.IntN(100); {
-	case n < 60:
+	case n < 65:
 		_ = w.reads(name+" parameter", key, query(sql, id))
-	case n < 80:
+	case n < 85:
 		_ = w.reads(name+" literal", key, query(readText(key)))
-	case n < 90:
+	case n < 91:
 		_ = w.reads(name+" uncached", key, query(uncachedText(key)))
 	default: // each statement of a READ COMMITTED block sees what is committed by then
 		tx, err := conn.Begin(ctx)

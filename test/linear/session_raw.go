@@ -96,7 +96,7 @@ func (r *raw) read(ctx context.Context, w *worker, key int) {
 		_ = w.reads("raw extended", key, func() (int64, error) {
 			return one(r.conn.ExecParams(ctx, sql, arguments, nil, nil, nil).Read())
 		})
-	case n < 80:
+	case n < 84:
 		_ = w.reads("raw prepared", key, func() (int64, error) {
 			name := tableOf(key)
 			if !r.prepared[name] {

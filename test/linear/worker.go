@@ -12,7 +12,7 @@ import (
 
 // Shares of what clients do, out of 1000.
 const (
-	writeShare    = 25  // of operations
+	writeShare    = 20  // of operations
 	cutWriteShare = 250 // of writes: the client's socket breaks
 	cutReadShare  = 15  // of reads
 	hurryShare    = 60  // of writes: the client loses patience, cancels and hangs up
