@@ -12,8 +12,6 @@ type calls struct {
 	snapshot  *catalog.Snapshot
 	schemas   []string
 	temporary catalog.Temporary
-	named     []*catalog.Relation // the relations that the command names
-	text      string              // of the command
 
 	settings []string // custom ones that are read
 }
@@ -32,8 +30,8 @@ func (c *calls) command(command *parser.Command) *refusal {
 			return bypass
 		}
 	}
-	for _, cast := range command.Casts {
-		if bypass := c.cast(cast); bypass != nil {
+	for i := range command.Casts {
+		if bypass := c.cast(&command.Casts[i], command.Casts); bypass != nil {
 			return bypass
 		}
 	}
@@ -77,8 +75,10 @@ func (c *calls) typeNamed(name string) *catalog.Type {
 func (c *calls) function(f parser.Function) *refusal {
 	if f.Args == 1 && !f.Named && !f.Variadic { // perhaps a cast: manual, section 4.2.9
 		if t := c.snapshot.Type(c.schemas, f.Schema, f.Name); t != nil {
-			if bypass := c.conversion(parser.Cast{Schema: f.Schema, Type: f.Name}); bypass != nil {
-				return bypass
+			if !f.Cast { // else it is among the casts
+				if bypass := c.conversion(&parser.Cast{Schema: f.Schema, Type: f.Name}, nil); bypass != nil {
+					return bypass
+				}
 			}
 			if !slices.ContainsFunc(c.snapshot.Functions(c.schemas, f.Schema, f.Name), accepts(f)) {
 				return nil
@@ -115,10 +115,10 @@ func judgeFunction(f *catalog.Function) *refusal {
 		return nil
 	case f.Builtin && f.Volatility == 's' && stableAllowed[f.Name]:
 		return nil
-	case f.Volatility != 'i' || f.Builtin:
+	case f.Harmless && extensionStable[f.Name]:
+		return nil
+	case f.Volatility != 'i' || f.Builtin || f.Harmless && f.Name == populateRecord:
 		return refuse(ReasonStable, f.Name)
-	case f.Kind != 'f': // an aggregate's or window function's label says little about what it is made of
-		return refuse(ReasonUnknownFunction, f.Name)
 	case f.UnsafeResult:
 		return refuse(ReasonUnknownType, f.Name)
 	}
@@ -128,9 +128,15 @@ func judgeFunction(f *catalog.Function) *refusal {
 func (c *calls) operator(o parser.Operator) *refusal {
 	candidates := c.snapshot.Operators(c.schemas, o.Schema, o.Name)
 	for _, candidate := range candidates {
-		if !candidate.Builtin && candidate.Volatility != 'i' {
+		settings := extensionSettings[extensionOperator{candidate.Extension, o.Name}]
+		switch {
+		case candidate.Builtin:
+		case candidate.Volatility != 'i' && settings == nil, candidate.Extension == "hstore" && o.Name == populateOperator:
 			return refuse(ReasonUnknownOperator, o.Name)
+		case candidate.UnsafeResult:
+			return refuse(ReasonUnknownType, o.Name)
 		}
+		c.settings = append(c.settings, settings...)
 	}
 	if len(candidates) == 0 {
 		return refuse(ReasonUnknownOperator, o.Name)
@@ -139,17 +145,17 @@ func (c *calls) operator(o parser.Operator) *refusal {
 }
 
 // cast judges an explicit cast. The grammar's own names for types (int, timestamp) mean pg_catalog's, others are looked
-// up along the path; where both exist, both must be safe.
-func (c *calls) cast(cast parser.Cast) *refusal {
-	if temporarySchema(cast.Schema) || cast.Schema == "" && c.temporary.Shadows(cast.Type) {
+// up along the path; where both exist, both must be safe. all are the casts of the command.
+func (c *calls) cast(cast *parser.Cast, all []parser.Cast) *refusal {
+	if !cast.Call && (temporarySchema(cast.Schema) || cast.Schema == "" && c.temporary.Shadows(cast.Type)) {
 		return refuse(ReasonTemporary, cast.Type)
 	}
-	return c.conversion(cast)
+	return c.conversion(cast, all)
 }
 
 // conversion judges a cast to a type that isn't a temporary one. Those are not found by a cast in function notation
 // (func_get_detail in src/backend/parser/parse_func.c).
-func (c *calls) conversion(cast parser.Cast) *refusal {
+func (c *calls) conversion(cast *parser.Cast, all []parser.Cast) *refusal {
 	t := c.snapshot.Type(c.schemas, cast.Schema, cast.Type)
 	var builtin *catalog.Type
 	if cast.Schema == "" {
@@ -165,45 +171,11 @@ func (c *calls) conversion(cast parser.Cast) *refusal {
 			return refuse(ReasonUnknownType, cast.Type)
 		case t.UnsafeCast:
 			return refuse(ReasonUnsafeCast, cast.Type)
-		case t.Time && !c.timeSource(cast):
+		case t.Time && !c.timeSource(cast, all):
 			return refuse(ReasonTimeCast, cast.Type)
 		}
 	}
 	return nil
-}
-
-// timeSource tells whether the source of a cast to a date or time can't be a text that says 'now' or 'today'. Constants
-// are judged by the parser (TimeLiteral), parameters by the proxy.
-func (c *calls) timeSource(cast parser.Cast) bool {
-	switch cast.Source {
-	case parser.CastConstant, parser.CastParam:
-		return true
-	case parser.CastFunction:
-		candidates := c.snapshot.Functions(c.schemas, "", cast.Function)
-		return timeResults[cast.Function] && len(candidates) > 0 &&
-			!slices.ContainsFunc(candidates, func(f *catalog.Function) bool { return !f.Builtin })
-	case parser.CastColumn:
-		return c.timeColumn(cast.Column)
-	}
-	return false
-}
-
-// timeColumn tells whether every column of this name in the command's relations is a date or time.
-func (c *calls) timeColumn(column string) bool {
-	if renames(c.text, column) {
-		return false
-	}
-	found := false
-	for _, r := range c.named {
-		if base, has := r.ColumnTypes[column]; has {
-			t := c.snapshot.Type(nil, "pg_catalog", base)
-			if t == nil || !t.Time {
-				return false
-			}
-			found = true
-		}
-	}
-	return found
 }
 
 // attribute judges a name after a dot: where no column has it, t.f calls f(t) (catalog.Snapshot.HiddenCalls).

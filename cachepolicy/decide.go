@@ -25,7 +25,7 @@ func Decide(stmt *parser.Statement, scope *Scope, snapshot *catalog.Snapshot, po
 		return bypass.decision()
 	}
 	j := judge{snapshot: snapshot, database: scope.Database, seen: make(map[uint32]bool)}
-	named, bypass := j.command(command, stmt.Canonical, scope.Schemas, scope.temporaries())
+	named, bypass := j.command(command, scope.Schemas, scope.temporaries())
 	if bypass != nil {
 		return bypass.decision()
 	}
@@ -99,8 +99,8 @@ type judge struct {
 	settings     []string // custom ones, with repetitions
 }
 
-// command judges a command, read from text, whose names are resolved along schemas. It returns the relations that it names.
-func (j *judge) command(c *parser.Command, text string, schemas []string, temporary catalog.Temporary) ([]*catalog.Relation, *refusal) {
+// command judges a command whose names are resolved along schemas. It returns the relations that it names.
+func (j *judge) command(c *parser.Command, schemas []string, temporary catalog.Temporary) ([]*catalog.Relation, *refusal) {
 	named := make([]*catalog.Relation, 0, len(c.Reads))
 	for _, read := range c.Reads {
 		r, bypass := j.resolve(read, schemas, temporary)
@@ -115,7 +115,7 @@ func (j *judge) command(c *parser.Command, text string, schemas []string, tempor
 	if j.snapshot.UnsafeCasts {
 		return nil, refuse(ReasonUnsafeCast, "")
 	}
-	calls := calls{snapshot: j.snapshot, schemas: schemas, temporary: temporary, named: named, text: text}
+	calls := calls{snapshot: j.snapshot, schemas: schemas, temporary: temporary}
 	bypass := calls.command(c)
 	j.settings = append(j.settings, calls.settings...)
 	return named, bypass
@@ -205,7 +205,7 @@ func (j *judge) view(r *catalog.Relation, detail string) *refusal {
 		bypass = syntax(command)
 	}
 	if bypass == nil {
-		_, bypass = j.command(command, r.ViewDefinition, []string{"pg_catalog"}, catalog.Temporary{})
+		_, bypass = j.command(command, []string{"pg_catalog"}, catalog.Temporary{})
 	}
 	if bypass == nil {
 		bypass = j.relations(r.ViewReads, detail)
@@ -230,7 +230,7 @@ func (j *judge) policies(r *catalog.Relation, detail string) *refusal {
 			return refuse(ReasonRowSecurity, where)
 		}
 		if bypass = syntax(command); bypass == nil {
-			_, bypass = j.command(command, r.PolicyQuery(policy.Using), []string{"pg_catalog"}, catalog.Temporary{})
+			_, bypass = j.command(command, []string{"pg_catalog"}, catalog.Temporary{})
 		}
 		if bypass != nil {
 			if bypass.detail == "" {

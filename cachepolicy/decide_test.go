@@ -40,6 +40,8 @@ CREATE FUNCTION sales.date_trunc(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'S
 CREATE FUNCTION whim(users) RETURNS float LANGUAGE sql VOLATILE AS 'SELECT random()';
 CREATE FUNCTION label(users) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT $1.name';
 CREATE AGGREGATE product(int) (SFUNC = int4mul, STYPE = int);
+CREATE AGGREGATE classy_all(int) (SFUNC = int4mul, STYPE = int, FINALFUNC = classy);
+CREATE AGGREGATE hasty(int) (SFUNC = int4mul, STYPE = int, FINALFUNC = steady);
 CREATE FUNCTION like_it(int, int) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT true';
 CREATE FUNCTION hate_it(int, int) RETURNS bool LANGUAGE sql STABLE AS 'SELECT true';
 CREATE OPERATOR ~~~~ (LEFTARG = int, RIGHTARG = int, FUNCTION = like_it);
@@ -215,7 +217,9 @@ func TestDecide(t *testing.T) {
 		{"SELECT steady(id) FROM users", cachepolicy.ReasonStable, nil},
 		{"SELECT drifting(id) FROM users", cachepolicy.ReasonVolatile, nil},
 		{"SELECT classy(id) FROM users", cachepolicy.ReasonUnknownType, nil},
-		{"SELECT product(id) FROM users", cachepolicy.ReasonUnknownFunction, nil},
+		{"SELECT product(id) FROM users", "", []string{"users"}},
+		{"SELECT classy_all(id) FROM users", cachepolicy.ReasonUnknownType, nil},
+		{"SELECT hasty(id) FROM users", cachepolicy.ReasonStable, nil},
 		{"SELECT nothing_known(id) FROM users", cachepolicy.ReasonUnknownFunction, nil},
 		{"SELECT upper(name, name, name) FROM users", cachepolicy.ReasonUnknownFunction, nil},
 		{"SELECT sales.lower(name) FROM users", cachepolicy.ReasonVolatile, nil},

@@ -11,8 +11,8 @@ import "strings"
 //   - What reads the clock, the catalog, the server's or the transaction's state isn't here: age(x), now and its
 //     family, pg_*, has_*, to_reg*, obj_description, format_type, *_is_visible, enum-independent lookups.
 //
-//   - What turns text into a type named at run time isn't here, since the text may be 'today': json_populate_record,
-//     json_to_record and their family.
+//   - What turns text into a type named at run time isn't here, since the text may be 'today': json_populate_record
+//     and its family. json_to_record and its family are: their types stand in the text, and are judged as casts.
 //
 //   - What runs a query given as text or reads relations isn't here: query_to_xml, ts_stat and their families.
 //
@@ -24,7 +24,7 @@ import "strings"
 // Casts in function notation (date(x), timestamptz(x)) are judged as casts.
 var stableAllowed = setOf( //nolint:gochecknoglobals // constant
 	// Date and time in the session's zone.
-	"date_part", "date_trunc", "extract", "date_add", "date_subtract", "overlaps", "generate_series",
+	"date", "time", "timestamp", "timestamptz", "date_part", "date_trunc", "extract", "date_add", "date_subtract", "overlaps", "generate_series",
 	"make_timestamptz", "in_range", "to_char", "to_date", "to_timestamp", "to_number",
 	// Printing values.
 	"concat", "concat_ws", "format", "quote_literal", "quote_nullable", "array_to_string", "array_to_json",
@@ -35,6 +35,7 @@ var stableAllowed = setOf( //nolint:gochecknoglobals // constant
 	"string_agg", "money", "numeric", "xml", "xml_is_well_formed",
 	// Reading JSON paths with time zones.
 	"jsonb_path_exists_tz", "jsonb_path_match_tz", "jsonb_path_query_tz", "jsonb_path_query_array_tz", "jsonb_path_query_first_tz",
+	"json_to_record", "json_to_recordset", "jsonb_to_record", "jsonb_to_recordset",
 	// Text search with the session's configuration.
 	"to_tsvector", "to_tsquery", "plainto_tsquery", "phraseto_tsquery", "websearch_to_tsquery",
 	"json_to_tsvector", "jsonb_to_tsvector", "ts_headline",
@@ -44,7 +45,7 @@ var stableAllowed = setOf( //nolint:gochecknoglobals // constant
 	"enum_first", "enum_last", "enum_range",
 	// Who and where the session is.
 	"current_database", "current_schema", "current_schemas", "current_user", "session_user",
-	"pg_has_role", "current_setting",
+	"pg_has_role", "current_setting", "getpgusername", "getdatabaseencoding", "pg_client_encoding",
 )
 
 // immutableDenied tells of functions of pg_catalog that are declared IMMUTABLE and still look at the catalog or the server.
@@ -60,8 +61,35 @@ const zoned = "timezone"
 // that converting their result to another such type reads no clock.
 var timeResults = setOf( //nolint:gochecknoglobals // constant
 	"date_trunc", "date_bin", "date_add", "date_subtract", zoned, "to_timestamp", "to_date",
-	"make_date", "make_timestamp", "make_timestamptz",
+	"make_date", "make_timestamp", "make_timestamptz", "generate_series",
 )
+
+// extensionStable are the STABLE functions of well-known extensions that depend on definitions and settings in the key alone.
+// unaccent reads a text search dictionary, as to_tsvector does.
+var extensionStable = setOf("unaccent") //nolint:gochecknoglobals // constant
+
+// hstore's populate_record and #= turn texts into values of a record's types, which may be dates; their labels don't say so.
+const populateRecord, populateOperator = "populate_record", "#="
+
+type extensionOperator struct{ extension, name string }
+
+// extensionSettings are the custom settings that operators of extensions depend on: thresholds, or how well an index approximates.
+var extensionSettings = func() map[extensionOperator][]string { //nolint:gochecknoglobals // constant
+	all := map[extensionOperator][]string{
+		{"pg_trgm", "%"}:   {"pg_trgm.similarity_threshold"},
+		{"pg_trgm", "<%"}:  {"pg_trgm.word_similarity_threshold"},
+		{"pg_trgm", "%>"}:  {"pg_trgm.word_similarity_threshold"},
+		{"pg_trgm", "<<%"}: {"pg_trgm.strict_word_similarity_threshold"},
+		{"pg_trgm", "%>>"}: {"pg_trgm.strict_word_similarity_threshold"},
+	}
+	for _, distance := range []string{"<->", "<#>", "<=>", "<+>", "<~>", "<%>"} {
+		all[extensionOperator{"vector", distance}] = []string{
+			"hnsw.ef_search", "hnsw.iterative_scan", "hnsw.max_scan_tuples", "hnsw.scan_mem_multiplier",
+			"ivfflat.iterative_scan", "ivfflat.max_probes", "ivfflat.probes",
+		}
+	}
+	return all
+}()
 
 func setOf(names ...string) map[string]bool {
 	set := make(map[string]bool, len(names))

@@ -184,23 +184,3 @@ func TestFirstMatchingRuleDecides(t *testing.T) {
 		t.Errorf("without a rule: %+v", d)
 	}
 }
-
-func TestRenames(t *testing.T) {
-	for text, want := range map[string]bool{
-		"SELECT created::date FROM t": false,
-		"SELECT t.created::date, id FROM t WHERE (t.created::date = $1) AND x IN (1)": false,
-		`SELECT "created"::date FROM t ORDER BY f(created::date)`:                     false,
-		"SELECT created::date FROM t AS x (created)":                                  true,
-		"SELECT created::date FROM t AS x(a,created,b)":                               true,
-		`SELECT created::date FROM t AS x (a, "created")`:                             true,
-		"SELECT created::date FROM f() AS x (created text)":                           true,
-		"SELECT created::date FROM (SELECT a AS created FROM t) x":                    true,
-		"SELECT created::date FROM (VALUES ('x')) x":                                  true,
-		"WITH x AS (TABLE t) SELECT created::date FROM x":                             true,
-		"SELECT created::date":                                                        true,
-	} {
-		if got := renames(text, "created"); got != want {
-			t.Errorf("%s: %v, want %v", text, got, want)
-		}
-	}
-}

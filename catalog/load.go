@@ -83,12 +83,13 @@ type loader struct {
 	digest   hash.Hash
 	snapshot *Snapshot
 
-	attributes map[uint32][]attribute // columns by relation
-	rawTypes   map[uint32]*rawType    // pg_type by OID
-	results    map[*Function][]uint32 // types of a function's results
-	arguments  map[*Function]uint32   // type of the first argument
-	signatures map[*Function][]uint32 // types of all arguments and results
-	inoutCasts []castPair             // user-made casts by input and output functions
+	attributes      map[uint32][]attribute // columns by relation
+	rawTypes        map[uint32]*rawType    // pg_type by OID
+	results         map[*Function][]uint32 // types of a function's results
+	arguments       map[*Function]uint32   // type of the first argument
+	signatures      map[*Function][]uint32 // types of all arguments and results
+	operatorResults map[*Operator]uint32
+	inoutCasts      []castPair // user-made casts by input and output functions
 }
 
 type attribute struct {

@@ -63,16 +63,25 @@ SELECT p.oid, n.nspname::text, p.proname::text, p.pronargs::int4, p.pronargdefau
 func (l *loader) operators() error {
 	var o Operator
 	var volatility, version string
+	var result uint32
+	l.operatorResults = make(map[*Operator]uint32)
 	return l.each(`
-SELECT o.oid, n.nspname::text, o.oprname::text, coalesce(p.provolatile, 'v')::text,
+SELECT o.oid, n.nspname::text, o.oprname::text, coalesce(p.provolatile, 'v')::text, o.oprresult,
+       CASE WHEN o.oid >= `+firstNormal+` THEN coalesce((
+         SELECT e.extname::text FROM pg_depend h JOIN pg_extension e ON e.oid = h.refobjid
+          WHERE h.classid = 'pg_operator'::regclass AND h.objid = o.oid AND h.refclassid = 'pg_extension'::regclass AND h.deptype = 'e'
+       ), '') ELSE '' END,
        CASE WHEN o.oid >= `+firstNormal+` THEN o.xmin::text ELSE '' END
   FROM pg_operator o JOIN pg_namespace n ON n.oid = o.oprnamespace LEFT JOIN pg_proc p ON p.oid = o.oprcode
  ORDER BY o.oid`,
-		[]any{&o.OID, &o.Schema, &o.Name, &volatility, &version},
+		[]any{&o.OID, &o.Schema, &o.Name, &volatility, &result, &o.Extension, &version},
 		func() {
 			operator := &Operator{
-				OID: o.OID, Schema: o.Schema, Name: o.Name, Volatility: volatility[0],
+				OID: o.OID, Schema: o.Schema, Name: o.Name, Volatility: volatility[0], Extension: o.Extension,
 				Builtin: o.OID < FirstNormalObjectID && o.Schema == systemSchema,
+			}
+			if !operator.Builtin {
+				l.operatorResults[operator] = result
 			}
 			l.snapshot.operators[o.Name] = append(l.snapshot.operators[o.Name], operator)
 		})

@@ -124,6 +124,9 @@ func (l *loader) judge() {
 		f.VolatileTypes = slices.ContainsFunc(types, func(oid uint32) bool { return l.rawTypes[oid] != nil && l.rawTypes[oid].entry.Volatile })
 		f.TimeTypes = slices.ContainsFunc(types, func(oid uint32) bool { return l.rawTypes[oid] != nil && l.rawTypes[oid].entry.Time })
 	}
+	for o, result := range l.operatorResults {
+		o.UnsafeResult = !l.safeResult(result)
+	}
 	hidden := make(map[string]bool)
 	for f, argument := range l.arguments {
 		if l.takesRow(argument) && (f.Volatility != 'i' || f.UnsafeResult) {

@@ -137,6 +137,8 @@ type Operator struct {
 	Schema, Name string
 	Volatility   byte
 	Builtin      bool
+	UnsafeResult bool   // its result's type is not Safe
+	Extension    string // that it belongs to, "" for none
 }
 
 // Type is a row of pg_type.

@@ -168,6 +168,12 @@ func (a *analysis) call(f *pg.FuncCall) {
 	for _, arg := range f.GetArgs() {
 		call.Named = call.Named || arg.GetNamedArgExpr() != nil
 	}
+	switch name {
+	case "date", "time", "timestamp", "timestamptz":
+		if call.Cast = foldSystem(schema) == "" && call.Args == 1 && !call.Named && !call.Variadic; call.Cast {
+			a.conversions(Cast{Type: name, Call: true}, f.GetArgs()[0])
+		}
+	}
 	a.command.Functions = add(a.command.Functions, &a.functions, call)
 	if name == "current_setting" {
 		a.readsSetting(f)

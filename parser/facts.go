@@ -10,6 +10,7 @@ import (
 type analysis struct {
 	command *Command
 	scope   *scope // names of the CTEs in sight
+	level   *level // SELECT in which the walk is
 
 	reads      set[Relation]
 	writes     set[Write]
@@ -23,10 +24,14 @@ type analysis struct {
 	crowded  bool     // too many relations to tell
 }
 
-// scope is a list of the CTE names in sight, innermost first.
+// scope is a list of the CTEs in sight, innermost first.
 type scope struct {
 	name  string
 	outer *scope
+
+	cte    *pg.CommonTableExpr
+	within *scope // in sight in the CTE's own query
+	level  *level // around the query that the CTE belongs to
 }
 
 func (s *scope) holds(name string) bool {
@@ -151,8 +156,10 @@ func (a *analysis) cast(t *pg.TypeName, arg *pg.Node) {
 		a.unsupported("type without a name")
 		return
 	}
-	if c.Schema == "pg_catalog" {
-		c.Schema = ""
+	c.Schema = foldSystem(c.Schema)
+	if !timeless(c.Type) {
+		a.conversions(c, arg)
+		return
 	}
 	switch arg := arg.GetNode().(type) {
 	case *pg.Node_AConst:
@@ -171,6 +178,24 @@ func (a *analysis) cast(t *pg.TypeName, arg *pg.Node) {
 		}
 	}
 	a.command.Casts = add(a.command.Casts, &a.casts, c)
+}
+
+// conversions notes a cast for each source of what is converted.
+func (a *analysis) conversions(c Cast, arg *pg.Node) {
+	for _, cast := range sourcesOf(c, arg, a.level) {
+		a.command.Casts = add(a.command.Casts, &a.casts, cast)
+	}
+}
+
+// timeless tells of types' names that commonly mean types whose input doesn't read the clock: nobody asks for the
+// sources of casts to them.
+func timeless(typ string) bool {
+	switch typ {
+	case "bool", "int2", "int4", "int8", "oid", "float4", "float8", "numeric", "money", "text", "varchar", "bpchar", "char", "name",
+		"bytea", "json", "jsonb", "uuid", "interval", "inet", "cidr", "xml", "bit", "varbit":
+		return true
+	}
+	return false
 }
 
 // qualified splits a name into its last part and the part before it. A catalog before that must be the

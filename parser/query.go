@@ -7,8 +7,9 @@ func (a *analysis) query(s *pg.SelectStmt) {
 	if s == nil {
 		return
 	}
-	outer := a.scope
+	outer, around := a.scope, a.level
 	a.with(s.GetWithClause())
+	a.level = &level{query: s, ctes: a.scope, outer: around}
 	if s.GetIntoClause() != nil {
 		a.command.Into = true
 	}
@@ -28,16 +29,15 @@ func (a *analysis) query(s *pg.SelectStmt) {
 	a.all(s.GetSortClause())
 	a.walk(s.GetLimitOffset())
 	a.walk(s.GetLimitCount())
-	a.scope = outer
+	a.scope, a.level = outer, around
 }
 
 // with collects the facts of a WITH clause and brings its names into sight; the caller restores the scope.
 // Without RECURSIVE a query sees the ones before it, with RECURSIVE it sees all (manual section 7.8).
 func (a *analysis) with(w *pg.WithClause) {
+	outer := a.scope
 	if w.GetRecursive() {
-		for _, n := range w.GetCtes() {
-			a.scope = &scope{n.GetCommonTableExpr().GetCtename(), a.scope}
-		}
+		a.scope = within(w, outer, a.level)
 	}
 	for _, n := range w.GetCtes() {
 		cte := n.GetCommonTableExpr()
@@ -48,9 +48,29 @@ func (a *analysis) with(w *pg.WithClause) {
 			a.walk(cycle.GetCycleMarkDefault())
 		}
 		if !w.GetRecursive() {
-			a.scope = &scope{cte.GetCtename(), a.scope}
+			a.scope = sight(n, a.scope, a.level)
 		}
 	}
+}
+
+// within returns the CTEs in sight in a query with this WITH clause.
+func within(w *pg.WithClause, outer *scope, l *level) *scope {
+	all := outer
+	for _, n := range w.GetCtes() {
+		all = sight(n, all, l)
+	}
+	if w.GetRecursive() {
+		for s := all; s != outer; s = s.outer {
+			s.within = all
+		}
+	}
+	return all
+}
+
+// sight brings a CTE into sight that sees the ones before it.
+func sight(n *pg.Node, outer *scope, l *level) *scope {
+	cte := n.GetCommonTableExpr()
+	return &scope{name: cte.GetCtename(), outer: outer, cte: cte, within: outer, level: l}
 }
 
 // fromItem collects the facts of an item of FROM; false when the node is none.
@@ -67,7 +87,10 @@ func (a *analysis) fromItem(n any) bool {
 		a.walk(j.GetRarg())
 		a.walk(j.GetQuals())
 	case *pg.Node_RangeSubselect:
+		around := a.level
+		a.level = around.inside(n.RangeSubselect)
 		a.walk(n.RangeSubselect.GetSubquery())
+		a.level = around
 	case *pg.Node_RangeFunction:
 		for _, item := range n.RangeFunction.GetFunctions() { // lists of a call and its columns
 			a.walk(item)

@@ -88,6 +88,7 @@ type Function struct {
 	Args         int  // number of arguments given, * counts none
 	Variadic     bool // VARIADIC given
 	Named        bool // some argument is named
+	Cast         bool // Command.Casts has what date(x), time(x), timestamp(x) or timestamptz(x) converts, should it be a cast
 }
 
 // Operator is an operator as the text has it; Schema is empty without OPERATOR(s.o).
@@ -101,17 +102,30 @@ const (
 	CastOther    CastSource = iota
 	CastConstant            // a literal or NULL
 	CastParam               // $n
-	CastColumn              // a column reference, see Cast.Column
+	CastColumn              // a column reference, see Cast.Column and Cast.Relation
 	CastFunction            // result of a function call, see Cast.Function
+	CastPassedOn            // result of Cast.Function, where pg_catalog's function of that name returns what other casts tell of
+	CastOperator            // result of the operator in Cast.Function, + or -
+	CastTyped               // another cast, see Cast.FromType
 )
 
-// Cast is an explicit cast (::, CAST, type 'literal').
+// Cast is an explicit cast (::, CAST, type 'literal'), or one in function notation (Call).
+//
+// For types whose name is none of the common ones that hold no time, an expression with several sources
+// (coalesce, CASE, a column of a subquery or CTE, a column name that may be of several relations) has a Cast for each: the
+// converted value has the type of one of them. Relation then tells whose column it is. Where one of the sources
+// is not known there is a single Cast with CastOther.
 type Cast struct {
-	Schema, Type string // pg_catalog names folded: int4, timestamptz, ...; without []
-	Array        bool
-	Source       CastSource
-	Column       string // last part of the column's name
-	Function     string // name of the function, lower case
+	Schema, Type         string // pg_catalog names folded: int4, timestamptz, ...; without []
+	Array                bool
+	Call                 bool // written as type(x)
+	Source               CastSource
+	Column               string   // last part of the column's name
+	Relation             Relation // whose column it is, if Loose is not set; no name for the common types
+	Loose                bool     // the column may be that of another loose Cast with the same Column, if Relation has none of that name
+	Optional             bool     // the column exists, even if no relation has it
+	Function             string   // name of the function, lower case
+	FromSchema, FromType string   // CastTyped: as Schema and Type
 }
 
 // ValueKind says what stands for a value in the text.
