@@ -37,8 +37,8 @@ func (q *queries) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndDat
 
 // harmlessCalls are functions that read no catalog, or (as those that deparse) none that isn't one of the catalogues.
 var harmlessCalls = []string{
-	"array_agg", "bool_or", "concat", "count", "current_database", "current_setting", "lower", "max", "md5", "min", "split_part", "string_agg", "unnest",
-	"pg_get_expr", "pg_get_viewdef",
+	"array_agg", "array_remove", "bool_or", "concat", "count", "current_database", "current_setting", "lower", "max", "md5", "min", "split_part", "string_agg", "unnest",
+	"pg_get_expr", "pg_get_functiondef", "pg_get_triggerdef", "pg_get_viewdef",
 }
 
 var changedInPlace = regexp.MustCompile(`\b(relpages|reltuples|relallvisible|relallfrozen|relhas\w+|relfrozenxid|relminmxid|datfrozenxid|datminmxid|dathasloginevt|datconnlimit)\b`)
