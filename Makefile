@@ -52,7 +52,9 @@ demo: build ## the main job with nothing set up before
 bench: deps ## direct, floor, relay, PgBouncer, pgpool-II and pgrecall side by side; the table goes into docs/bench.md
 	go run ./bench -publish docs/bench.md
 
-soak: ## comes later
+soak: deps ## PGRECALL_SOAK (1000000) answers compared with PostgreSQL's while everything changes; see docs/soak.md
+	PGRECALL_SOAK=$${PGRECALL_SOAK:-1000000} go test -count=1 -timeout 4h -v -run '^TestSoak$$' ./test/soak
+
 mutation: ## comes later
-soak mutation:
+mutation:
 	@echo "make $@ comes with a later issue" >&2; exit 2
