@@ -16,7 +16,7 @@ func (s *session) foresee(p *plan) {
 	if p == nil {
 		p = s.unknownPlan()
 	}
-	if p.pure && f.temporaryView && len(p.statement.Commands) > 0 {
+	if p.pure && f.temporaryView && f.scope == nil && len(p.statement.Commands) > 0 {
 		p = s.unknownPlan() // it may read a temporary view, and nobody sees what that calls
 	}
 	if p.pure {
@@ -38,6 +38,9 @@ func (s *session) foresee(p *plan) {
 		f.known = false // of what follows in this cycle
 	}
 
+	if f.openFence != nil && !undoable(p.statement) { // it may commit what came before
+		f.openFence.Undone = false
+	}
 	touches := s.fenceOf(p)
 	if known && !inBlock {
 		f.blockFence = nil // of a block that has ended
@@ -96,8 +99,50 @@ func (s *session) foreseeSettings(p *plan) effect {
 		return effectHarmless
 	}
 	s.prepareAll() // literals of what the client prepared so far must be read under the settings of then
-	f.scope, f.settingsInFlight = nil, true
+	f.scope = nil
+	f.settingsInFlight = f.settingsInFlight || readsOtherwise(p)
 	return effect
+}
+
+// readsOtherwise tells whether texts may mean something else to the server after a statement.
+func readsOtherwise(p *plan) bool {
+	if p.touched.Definition || p.touched.AllSettings || p.statement.Err != nil {
+		return true
+	}
+	lexical := func(setting string) bool {
+		return setting == "" || setting == "standard_conforming_strings" || setting == "client_encoding"
+	}
+	for i := range p.statement.Commands {
+		c := &p.statement.Commands[i]
+		switch c.Kind {
+		case parser.KindSet:
+			if lexical(c.Setting) && c.Tag != "SET CONSTRAINTS" && !strings.HasPrefix(c.Tag, "SET TRANSACTION") {
+				return true
+			}
+		case parser.KindSelect:
+			if !p.touched.Settings {
+				continue
+			}
+			for _, call := range c.SettingCalls {
+				if lexical(call.Setting) {
+					return true
+				}
+			}
+			if len(c.SettingCalls) == 0 {
+				return true
+			}
+		case parser.KindBegin, parser.KindCommit, parser.KindRollback, parser.KindSavepoint, parser.KindRollbackTo, parser.KindTempDefinition:
+		default:
+			return true
+		}
+	}
+	return false
+}
+
+// undoable tells whether an error later in the transaction undoes all that a statement does: it is one that can't commit.
+func undoable(statement *parser.Statement) bool {
+	c := statement.Single()
+	return c != nil && (c.Kind == parser.KindSelect || c.Kind == parser.KindWrite)
 }
 
 // undoes tells whether a statement goes back to a savepoint.
@@ -123,10 +168,10 @@ func (s *session) fenceOf(p *plan) *invalidator.Fence {
 	if len(p.writeSlots) == 0 && !p.touched.Cluster && !p.touched.AllSettings {
 		return nil
 	}
-	c, t := p.statement.Single(), &p.touched
+	t := &p.touched
 	fence := &invalidator.Fence{
 		Definition: t.Definition, Cluster: t.Cluster, Settings: t.AllSettings,
-		Undone: c != nil && (c.Kind == parser.KindSelect || c.Kind == parser.KindWrite) && (!t.Whole || t.Missing) && !t.Definition && !t.Cluster && !t.AllSettings,
+		Undone: undoable(p.statement) && (!t.Whole || t.Missing) && !t.Definition && !t.Cluster && !t.AllSettings,
 	}
 	fence.Add(s.srv.slots, p.writeSlots...)
 	if p.touched.Cluster {

@@ -101,7 +101,11 @@ type database struct {
 	slot    invalidator.Slot
 	watcher *catalog.Watcher // nil without an account
 	watch   watchlist        // custom settings
-	settled atomic.Bool      // nothing of before the start is still running
+	run     struct {         // of the server, as sessions see it
+		sync.Mutex
+		of string
+	}
+	settled atomic.Bool // nothing of before the start is still running
 }
 
 // snapshot returns the catalog of the database, nil while none is valid.

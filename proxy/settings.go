@@ -16,7 +16,9 @@ import (
 // probeHead begins the query that reads everything of a session that a key depends on, in the session itself: what ALTER ROLE ... SET or a function did is seen,
 // too. All settings count, but for those which can't change an answer. Custom ones (app.tenant) are not in pg_settings: whatever reads them
 // calls current_setting, and is known by name (see custom.go). Those that have the value which the server was built with need not be listed.
-const probeHead = `WITH listed AS MATERIALIZED (SELECT s.name, s.setting, s.boot_val FROM pg_catalog.pg_show_all_settings() s) SELECT session_user, current_user, pg_catalog.array_to_string(pg_catalog.current_schemas(true), E'\x01'),
+const probeHead = `WITH listed AS MATERIALIZED (SELECT s.name, s.setting, s.boot_val FROM pg_catalog.pg_show_all_settings() s) SELECT session_user, current_user,
+ CASE WHEN pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.=) '0' AND pg_catalog.strpos(pg_catalog.current_setting('search_path'), 'pg_temp') OPERATOR(pg_catalog.>) 0
+  THEN NULL ELSE pg_catalog.array_to_string(pg_catalog.current_schemas(true), E'\x01') END,
  pg_catalog.current_setting('default_transaction_isolation'), pg_catalog.current_setting('standard_conforming_strings'),
  pg_catalog.current_setting('client_encoding'), pg_catalog.current_setting('pgrecall.cache', true),
  pg_catalog.current_setting('pgrecall.consistency', true), pg_catalog.current_setting('pgrecall.trace', true),
@@ -27,15 +29,23 @@ const probeHead = `WITH listed AS MATERIALIZED (SELECT s.name, s.setting, s.boot
  (SELECT pg_catalog.string_agg(s.name, E'\x01') FROM listed s WHERE pg_catalog.strpos(s.name, '.') OPERATOR(pg_catalog.>) 0),
  ARRAY(SELECT pg_catalog.current_setting(w.n, true) FROM pg_catalog.unnest('`
 
-// probeTail follows the array of the watched settings' names.
-const probeTail = `'::pg_catalog.text[]) WITH ORDINALITY AS w(n, i) ORDER BY w.i)::pg_catalog.text`
+// probeTail follows the array of the watched settings' names. The process number is one of the server's own processes, which a crash
+// replaces.
+const probeTail = `'::pg_catalog.text[]) WITH ORDINALITY AS w(n, i) ORDER BY w.i)::pg_catalog.text,
+ (SELECT pg_catalog.min(a.pid) FROM pg_catalog.pg_stat_get_activity(NULL) a WHERE a.datid IS NULL AND a.usesysid IS NULL)`
+
+// Columns of the probe's result that are not part of the scope.
+const (
+	probeCustoms = 12
+	probeServer  = 13
+)
 
 // probeName is the name of the statement and the portal that a probe uses and closes again, so that the session's own
 // unnamed ones live on.
 const probeName = "pgrecall.probe"
 
 // probeColumns is the number of columns of probeQuery.
-const probeColumns = 13
+const probeColumns = 14
 
 // probeRetry is how long a session goes without the cache after a probe that failed.
 const probeRetry = time.Second
@@ -124,14 +134,15 @@ func (s *session) learnScope(need *plan) {
 		s.srv.metrics.probes["failed"].Inc()
 		return
 	}
-	values, ok := parseTextArray(p.result[probeColumns-1])
-	sc := s.srv.scopes.intern(s.databaseName, p.result[:probeColumns-1])
+	values, ok := parseTextArray(p.result[probeCustoms])
+	sc := s.srv.scopes.intern(s.databaseName, p.result[:probeCustoms])
 	if !ok || len(values) != len(w.names) || sc == nil {
 		f.noProbe = cache.Monotonic() + int64(probeRetry)
 		s.srv.metrics.probes["failed"].Inc()
 		return
 	}
 	s.srv.metrics.probes["done"].Inc()
+	f.database.sees(s.srv, p.result[probeServer])
 	f.noProbe, f.epoch = 0, epoch
 	f.scope, f.customs = sc, newCustoms(w, values)
 	if !f.changed {
@@ -141,6 +152,18 @@ func (s *session) learnScope(need *plan) {
 		s.srv.transitions.Set(transition{c.scope, c.statement}, transitionTo{f.scope, epoch})
 	}
 	f.learning = nil
+}
+
+// sees notes which run of the server a session is connected to. Before the first session of another run is served, what was cached
+// of the one before goes: a crash empties unlogged tables and can undo what was committed with synchronous_commit off.
+func (d *database) sees(srv *Server, run string) {
+	d.run.Lock()
+	defer d.run.Unlock()
+	if d.run.of != "" && d.run.of != run {
+		srv.slots.Bump(d.slot)
+		d.watcher.Invalidate()
+	}
+	d.run.of = run
 }
 
 // unlearnt tells whether something about the session's settings has to be read that decides on a plan.
@@ -182,6 +205,9 @@ func (ss *scopes) intern(database string, result []string) *scope {
 	if sc := ss.all[digest]; sc != nil {
 		return sc
 	}
+	if result[2] == "" {
+		return nil // current_schemas would have made the temporary schema that the path names
+	}
 	names, err := catalog.ParseTemporaryNames(result[10])
 	if err != nil {
 		return nil
@@ -196,9 +222,7 @@ func (ss *scopes) intern(database string, result []string) *scope {
 		consistency:   strings.ToLower(result[7]),
 		trace:         switchedOn(result[8]),
 	}
-	if result[2] != "" {
-		sc.Schemas = strings.Split(result[2], "\x01")
-	}
+	sc.Schemas = strings.Split(result[2], "\x01")
 	sc.TemporaryNames, sc.defined = names, map[string]bool{}
 	for _, name := range strings.Split(result[11], "\x01") {
 		sc.defined[name] = true
