@@ -257,3 +257,16 @@ func TestTerminatedBackends(t *testing.T) {
 		})
 	}
 }
+
+// TestProbeThatFailedIsRepeated: an error inside a probe must not leave its statement behind.
+func TestProbeThatFailedIsRepeated(t *testing.T) {
+	r := start(t, "CREATE TABLE t (id int)", "INSERT INTO t VALUES (1)")
+	c := r.connect("default_query_exec_mode=simple_protocol")
+	mustExec(t, c, `PREPARE "pgrecall.probe" AS SELECT 1`) // as a cancelled one leaves it
+	for range 3 {
+		value(t, c, "SELECT id FROM t")
+	}
+	if r.hits() == 0 {
+		t.Error("no hits: the probe finds its own name taken")
+	}
+}

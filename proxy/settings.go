@@ -86,9 +86,11 @@ func (p *probe) finish(result []string) {
 	})
 }
 
-// probeMessages are Parse, Bind, Execute, Close of both and Sync.
+// probeMessages are Close, Parse, Bind, Execute, Close of both and Sync.
 func probeMessages(w *watched) []byte {
-	b, at := wire.Begin(nil, wire.Parse)
+	b, at := wire.Begin(nil, wire.Close) // one that was cancelled may have left its statement behind
+	b = wire.End(wire.AppendString(append(b, 'S'), probeName), at)
+	b, at = wire.Begin(b, wire.Parse)
 	b = wire.AppendString(wire.AppendString(b, probeName), probeHead+w.array+probeTail)
 	b = wire.End(append(b, 0, 0), at)
 	b, at = wire.Begin(b, wire.Bind)
@@ -117,7 +119,7 @@ func (s *session) learnScope(need *plan) {
 	epoch := s.srv.settingsEpoch.Load()
 	s.settingsDirty.Store(false)
 	p := &probe{done: make(chan struct{})}
-	for _, kind := range []expectKind{expectParse, expectBind, expectExecute, expectClose, expectClose, expectSync} {
+	for _, kind := range []expectKind{expectClose, expectParse, expectBind, expectExecute, expectClose, expectClose, expectSync} {
 		s.push(expectation{kind: kind, swallow: true, probe: p, outcome: outcomeProbe})
 	}
 	w := f.database.watch.current()
