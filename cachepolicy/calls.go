@@ -128,15 +128,17 @@ func judgeFunction(f *catalog.Function) *refusal {
 func (c *calls) operator(o parser.Operator) *refusal {
 	candidates := c.snapshot.Operators(c.schemas, o.Schema, o.Name)
 	for _, candidate := range candidates {
-		settings := extensionSettings[extensionOperator{candidate.Extension, o.Name}]
+		setting := extensionSettings[extensionOperator{candidate.Extension, o.Name}]
 		switch {
 		case candidate.Builtin:
-		case candidate.Volatility != 'i' && settings == nil, candidate.Extension == "hstore" && o.Name == populateOperator:
+		case candidate.Volatility != 'i' && setting == "", candidate.Extension == "hstore" && o.Name == populateOperator:
 			return refuse(ReasonUnknownOperator, o.Name)
 		case candidate.UnsafeResult:
 			return refuse(ReasonUnknownType, o.Name)
 		}
-		c.settings = append(c.settings, settings...)
+		if setting != "" {
+			c.settings = append(c.settings, setting)
+		}
 	}
 	if len(candidates) == 0 {
 		return refuse(ReasonUnknownOperator, o.Name)

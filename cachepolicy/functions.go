@@ -73,23 +73,15 @@ const populateRecord, populateOperator = "populate_record", "#="
 
 type extensionOperator struct{ extension, name string }
 
-// extensionSettings are the custom settings that operators of extensions depend on: thresholds, or how well an index approximates.
-var extensionSettings = func() map[extensionOperator][]string { //nolint:gochecknoglobals // constant
-	all := map[extensionOperator][]string{
-		{"pg_trgm", "%"}:   {"pg_trgm.similarity_threshold"},
-		{"pg_trgm", "<%"}:  {"pg_trgm.word_similarity_threshold"},
-		{"pg_trgm", "%>"}:  {"pg_trgm.word_similarity_threshold"},
-		{"pg_trgm", "<<%"}: {"pg_trgm.strict_word_similarity_threshold"},
-		{"pg_trgm", "%>>"}: {"pg_trgm.strict_word_similarity_threshold"},
-	}
-	for _, distance := range []string{"<->", "<#>", "<=>", "<+>", "<~>", "<%>"} {
-		all[extensionOperator{"vector", distance}] = []string{
-			"hnsw.ef_search", "hnsw.iterative_scan", "hnsw.max_scan_tuples", "hnsw.scan_mem_multiplier",
-			"ivfflat.iterative_scan", "ivfflat.max_probes", "ivfflat.probes",
-		}
-	}
-	return all
-}()
+// extensionSettings are the custom settings that STABLE operators of extensions depend on. For vector's operators, which index scans
+// approximate by settings of theirs, every key holds these.
+var extensionSettings = map[extensionOperator]string{ //nolint:gochecknoglobals // constant
+	{"pg_trgm", "%"}:   "pg_trgm.similarity_threshold",
+	{"pg_trgm", "<%"}:  "pg_trgm.word_similarity_threshold",
+	{"pg_trgm", "%>"}:  "pg_trgm.word_similarity_threshold",
+	{"pg_trgm", "<<%"}: "pg_trgm.strict_word_similarity_threshold",
+	{"pg_trgm", "%>>"}: "pg_trgm.strict_word_similarity_threshold",
+}
 
 func setOf(names ...string) map[string]bool {
 	set := make(map[string]bool, len(names))

@@ -64,6 +64,8 @@ func (c *closure) calling(f *catalog.Function, p *path) {
 	case !f.Builtin:
 		if !f.Harmless {
 			c.userFunction(f, p)
+		} else {
+			c.setting(f.Name)
 		}
 	case runsSQL(f.Name):
 		c.unknown("function " + f.Name)
@@ -83,6 +85,8 @@ func (c *closure) setting(function string) {
 		if c.function { // and how the rest of the body is understood
 			c.unknown("set_config in a function")
 		}
+	case "set_limit": // of pg_trgm. Nobody follows what it sets: Temp has the session's state read anew
+		c.touched.Settings, c.touched.Temp = true, true
 	case "pg_reload_conf":
 		c.touched.AllSettings = true
 	}

@@ -2,7 +2,7 @@ package invalidator
 
 // touchSchema has one of everything that a write can set off.
 const touchSchema = `
-CREATE EXTENSION "uuid-ossp"; CREATE EXTENSION pgcrypto;
+CREATE EXTENSION "uuid-ossp"; CREATE EXTENSION pgcrypto; CREATE EXTENSION pg_trgm;
 CREATE SCHEMA sales;
 CREATE TABLE plain (id int PRIMARY KEY, name text); INSERT INTO plain VALUES (1, 'a'), (2, 'b');
 CREATE TABLE keyed (id uuid DEFAULT uuid_generate_v4(), n serial, at timestamptz DEFAULT now());

@@ -15,6 +15,8 @@ const explainSchema = `
 CREATE TABLE a (id int PRIMARY KEY, v text);
 CREATE TABLE b (id int PRIMARY KEY, a int REFERENCES a ON DELETE CASCADE);
 CREATE VIEW w AS SELECT * FROM a;
+CREATE TABLE notes (id int, tenant text); ALTER TABLE notes ENABLE ROW LEVEL SECURITY;
+CREATE POLICY p ON notes USING (tenant = current_setting('app.tenant', true));
 CREATE SCHEMA shop; CREATE TABLE shop.goods (id int);
 CREATE SCHEMA explain_guest; CREATE TABLE explain_guest.own (id int);
 CREATE FUNCTION tick() RETURNS int LANGUAGE sql VOLATILE AS 'SELECT 1';`
@@ -55,6 +57,7 @@ func TestExplain(t *testing.T) {
 		"insert":    {args: []string{"INSERT INTO a VALUES (1)"}, want: explanation{Verdict: "write", Reason: "not_read", Touches: []string{"public.a"}}},
 		"cascade":   {args: []string{"DELETE FROM a"}, want: explanation{Verdict: "write", Reason: "not_read", Touches: []string{"public.a", "public.b"}}},
 		"begin":     {args: []string{"BEGIN"}, want: explanation{Verdict: "bypass", Reason: "not_read"}},
+		"settings":  {args: []string{"SELECT * FROM notes WHERE id = current_setting('app.note')::int"}, want: explanation{Verdict: "cache", TTL: "60s", Relations: []string{"public.notes"}, Settings: []string{"app.note", "app.tenant"}}},
 		"not here":  {args: []string{"SELECT * FROM goods"}, want: explanation{Verdict: "bypass", Reason: "unknown_relation"}},
 		"user":      {args: []string{"SELECT * FROM goods", "--user", "explain_shop"}, want: explanation{Verdict: "cache", TTL: "5s", Rule: "goods", Relations: []string{"shop.goods"}}},
 		"$user":     {args: []string{"SELECT * FROM own", "--user=explain_guest"}, want: explanation{Verdict: "cache", TTL: "60s", Relations: []string{"explain_guest.own"}}},
@@ -72,7 +75,7 @@ func TestExplain(t *testing.T) {
 			slices.Sort(got.Relations)
 			slices.Sort(got.Touches)
 			if got.Verdict != test.want.Verdict || got.Reason != test.want.Reason || got.TTL != test.want.TTL || got.Rule != test.want.Rule ||
-				!slices.Equal(got.Relations, test.want.Relations) {
+				!slices.Equal(got.Relations, test.want.Relations) || !slices.Equal(got.Settings, test.want.Settings) {
 				t.Errorf("got %s", stdout)
 			}
 			if test.want.Verdict == "write" && !slices.Equal(got.Touches, test.want.Touches) {
@@ -88,6 +91,9 @@ func TestExplain(t *testing.T) {
 		status, stdout, stderr := runCommand(t, []string{"DATABASE_URL=" + dsn}, "explain", "SELECT * FROM a")
 		if status != 0 || stderr != "" {
 			t.Fatalf("%d %s", status, stderr)
+		}
+		if _, settings, _ := runCommand(t, []string{"DATABASE_URL=" + dsn}, "explain", "SELECT * FROM notes"); !strings.Contains(settings, "settings:     app.tenant\n") {
+			t.Errorf("no settings in\n%s", settings)
 		}
 		for _, want := range []string{"verdict:      cache\n", "ttl:          60s\n", "relations:    public.a\n", "invalidated:  a write through pgrecall to public.a\n"} {
 			if !strings.Contains(stdout, want) {
