@@ -288,7 +288,7 @@ func (w *Watcher) rest(ctx context.Context, took time.Duration, leave func()) {
 		if gap > linger {
 			leave()
 		}
-		pause(ctx, nil, gap)
+		pause(ctx, w.urgent, gap)
 	}
 	if w.options.Interval <= linger {
 		w.paced = pause(ctx, w.wake, w.options.Interval)
