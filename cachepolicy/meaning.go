@@ -80,7 +80,7 @@ func (r Reason) Meaning() (what, change string) {
 	case ReasonPortal:
 		return "The portal is fetched in parts (a row limit or cursor).", "Fetch all rows at once."
 	case ReasonPrepared:
-		return "The statement was prepared where pgrecall did not see it, or by SQL PREPARE.", "Prepare with the protocol's Parse message, as drivers do."
+		return "The statement was prepared while the session had other settings, or ones that were not known.", "Prepare after settings are changed, not before; prepare again after SET."
 	case ReasonReplication:
 		return "A replication connection is passed through as it is.", "Nothing."
 	case ReasonParameter:

@@ -32,6 +32,9 @@ func (s *session) foresee(p *plan) {
 	if p.ends || undoes(p.statement) {
 		s.undoChanges()
 	}
+	if c := p.statement.Single(); c != nil && c.Kind == parser.KindBegin && f.known && status == wire.StatusIdle {
+		f.isolated = !p.begins || c.Isolation == "" && f.scope != nil && !f.scope.readCommitted
+	}
 	f.pureBlock = f.pureBlock && inBlock && effect == effectHarmless || p.begins && f.known && status == wire.StatusIdle && f.scope != nil && (f.scope.readCommitted || p.statement.Single().Isolation != "")
 	s.foreseeStatements(p.statement)
 	if p.ends || p.begins {

@@ -95,6 +95,9 @@ func (s *session) forwardBind(message []byte, whole bool) {
 		return
 	}
 	po := &portal{sent: true}
+	if !whole {
+		po.reason = cachepolicy.ReasonOversized
+	}
 	if scan.Ok() {
 		p := f.named(statementName)
 		switch {
@@ -199,8 +202,7 @@ func (s *session) forwardExecute(scan *wire.Scanner, size int) {
 	if po != nil {
 		po.executed = true
 	}
-	e.plan, e.reason = p, reason
-	e.aside = s.judged(p, e.outcome, reason)
+	s.judged(&e, p, reason)
 	s.foresee(p)
 	e.aside = s.attach(e.aside)
 	e.ending = f.takeEnding()

@@ -307,7 +307,7 @@ func (s *session) startCycle() {
 	s.settleChange(status)
 	s.checkScope()
 	if status == wire.StatusIdle {
-		f.pureBlock = false
+		f.pureBlock, f.isolated = false, false
 		if len(f.portals) > 0 {
 			clear(f.portals)
 		}

@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"slices"
+
 	"github.com/pgrecall/pgrecall/cache"
 	"github.com/pgrecall/pgrecall/cachepolicy"
 	"github.com/pgrecall/pgrecall/catalog"
@@ -78,7 +80,7 @@ func (srv *Server) newPlan(statement *parser.Statement, sc *scope, d *database) 
 		p.outcome = outcomeBypass
 	case p.touched.Whole || len(p.touched.Relations) > 0 || p.touched.Definition:
 		p.outcome = outcomeWrite
-	case read:
+	case readsOnly(statement):
 		p.outcome = outcomeBypass
 	default:
 		p.outcome = outcomeOther
@@ -115,6 +117,12 @@ func (srv *Server) newPlan(statement *parser.Statement, sc *scope, d *database) 
 		p.source = srv.newSource(p)
 	}
 	return p
+}
+
+// readsOnly tells whether a text is made of reads and nothing else.
+func readsOnly(statement *parser.Statement) bool {
+	return statement.Err == nil && len(statement.Commands) > 0 &&
+		!slices.ContainsFunc(statement.Commands, func(c parser.Command) bool { return c.Kind != parser.KindSelect })
 }
 
 // newSource describes where entries of the plan come from.

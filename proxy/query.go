@@ -66,7 +66,8 @@ func (s *session) handleQuery(message []byte) {
 			outcome, reason = fl.outcome()
 		}
 	}
-	notice := s.judged(p, outcome, reason)
+	e := expectation{kind: expectQuery, outcome: outcome, fill: fl}
+	s.judged(&e, p, reason)
 	s.foresee(p)
 	if f.inQuery && f.injected { // an error in what was sent before must not make the server skip the query
 		s.push(expectation{kind: expectSync, swallow: true, outcome: outcomeProbe})
@@ -76,19 +77,36 @@ func (s *session) handleQuery(message []byte) {
 	if fl != nil && s.shadowed() {
 		s.keepFill(filled{fill: fl, text: append([]byte(nil), text...)})
 	}
-	s.push(expectation{kind: expectQuery, outcome: outcome, fill: fl, fence: f.takeFence(), ending: f.takeEnding(), aside: s.attach(notice), plan: p, reason: reason, sent: s.now()})
+	e.fence, e.ending, e.aside, e.sent = f.takeFence(), f.takeEnding(), s.attach(e.aside), s.now()
+	s.push(e)
 }
 
-// judged counts what becomes of a statement that is forwarded, and returns what the client wants to be told of it.
-func (s *session) judged(p *plan, outcome outcome, reason cachepolicy.Reason) *aside {
-	if outcome == outcomeBypass {
+// judged counts what becomes of a statement that is forwarded, and notes what operators and the client want to be told of it.
+func (s *session) judged(e *expectation, p *plan, reason cachepolicy.Reason) {
+	if reason == cachepolicy.ReasonSettings {
+		reason = s.whyNoScope()
+	}
+	e.plan, e.reason = p, reason
+	if e.outcome == outcomeBypass {
 		s.srv.metrics.bypass(reason)
 	}
-	s.srv.metrics.count(outcome)
-	if sc := s.frontend.scope; sc == nil || !sc.trace {
-		return nil
+	s.srv.metrics.count(e.outcome)
+	if sc := s.frontend.scope; sc != nil && sc.trace {
+		e.aside = &aside{notice: traceForwarded(p, e.outcome, reason)}
 	}
-	return &aside{notice: traceForwarded(p, outcome, reason)}
+}
+
+// whyNoScope says why the session's settings are not known.
+func (s *session) whyNoScope() cachepolicy.Reason {
+	switch {
+	case s.replication:
+		return cachepolicy.ReasonReplication
+	case s.confused.Load():
+		return cachepolicy.ReasonProtocol
+	case !s.frontend.known && !s.frontend.settingsInFlight:
+		return cachepolicy.ReasonPipeline
+	}
+	return cachepolicy.ReasonSettings
 }
 
 // whyNot says what about the session keeps a cacheable statement from the cache.
@@ -106,6 +124,8 @@ func (s *session) whyNot(holdable bool, directive parser.Directive) cachepolicy.
 		return cachepolicy.ReasonEncoding
 	case !f.known:
 		return cachepolicy.ReasonPipeline
+	case f.isolated && status == wire.StatusInTransaction:
+		return cachepolicy.ReasonIsolation
 	case !f.clean || status == wire.StatusFailed:
 		return cachepolicy.ReasonTransaction
 	case f.scope == nil:

@@ -91,6 +91,7 @@ type frontend struct {
 
 	temporaryView bool               // the session has made a temporary view
 	pureBlock     bool               // the open transaction block is READ COMMITTED and has only read
+	isolated      bool               // the open transaction block was begun with another isolation level
 	blockFence    *invalidator.Fence // what the open block wrote: fenced when it may commit
 	blockOn       *catalog.Snapshot  // catalog that blockFence was computed with
 	openFence     *invalidator.Fence // raised, waits for the Sync that ends its cycle

@@ -38,7 +38,7 @@ func TestUncachedStatements(t *testing.T) {
 		}
 		mustExec(t, c, "BEGIN ISOLATION LEVEL SERIALIZABLE")
 		for range 2000 { // each is too short to be sure of being sampled
-			if value(t, c, "SELECT name FROM t WHERE id = $1", 7); r.uncached("select name from t where id = $1", "transaction") != nil {
+			if value(t, c, "SELECT name FROM t WHERE id = $1", 7); r.uncached("select name from t where id = $1", "isolation_level") != nil {
 				break
 			}
 		}
@@ -64,7 +64,7 @@ func TestUncachedStatements(t *testing.T) {
 				t.Errorf("%+v", u)
 			}
 		}
-		eventually(t, "a read in a serializable block", func() bool { return r.uncached("select name from t where id = $1", "transaction") != nil })
+		eventually(t, "a read in a serializable block", func() bool { return r.uncached("select name from t where id = $1", "isolation_level") != nil })
 		for _, u := range r.Uncached(-1) {
 			if u.Reason == "" || strings.Contains(u.Query, "sesame") || strings.Contains(u.Query, "2000") {
 				t.Errorf("%+v", u)
