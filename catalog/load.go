@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash"
 	"time"
@@ -20,20 +21,21 @@ import (
 // (see Watcher.BackendGone). Versions 13 to 18 are supported.
 //
 // View definitions are deparsed by the server, which locks the relations they name in ACCESS SHARE
-// mode for a moment: Load fails rather than wait long behind a definition change in flight.
+// mode for some milliseconds. A view on which somebody holds a lock against that has no definition in the snapshot.
 func Load(ctx context.Context, conn *pgx.Conn) (*Snapshot, error) {
-	loaded := time.Now()
-	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
-	if err != nil {
-		return nil, fmt.Errorf("begin reading the catalog: %w", err)
+	if _, _, err := open(ctx, conn); err != nil {
+		return nil, errors.Join(err, rollback(ctx, conn))
 	}
-	// Nothing was written: how the transaction ends does not matter, as long as it does.
-	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
-	// With an empty path the server qualifies every name outside pg_catalog that it deparses.
-	if _, err := tx.Exec(ctx, "SET LOCAL search_path = ''; SET LOCAL lock_timeout = '5s'", pgx.QueryExecModeSimpleProtocol); err != nil {
-		return nil, fmt.Errorf("empty the search path: %w", err)
+	l, err := load(ctx, conn, nil)
+	if err := errors.Join(err, rollback(ctx, conn)); err != nil {
+		return nil, err
 	}
-	l := &loader{ctx: ctx, tx: tx, digest: sha256.New(), snapshot: newSnapshot(loaded)}
+	return l.snapshot, nil
+}
+
+// load reads the definitions in the transaction of open. last are the views of an earlier load whose texts may be kept, nil for none.
+func load(ctx context.Context, conn *pgx.Conn, last *views) (*loader, error) {
+	l := &loader{ctx: ctx, conn: conn, digest: sha256.New(), snapshot: newSnapshot(time.Now()), last: last}
 	for _, part := range []struct {
 		what string
 		load func() error
@@ -53,6 +55,8 @@ func Load(ctx context.Context, conn *pgx.Conn) (*Snapshot, error) {
 		{"operators", l.operators},
 		{"casts", l.casts},
 		{"other definitions", l.others},
+		{"view definitions", l.definitions},
+		{"expressions of policies", l.policyExpressions},
 		{"settings", l.settings},
 	} {
 		if err := part.load(); err != nil {
@@ -61,7 +65,7 @@ func Load(ctx context.Context, conn *pgx.Conn) (*Snapshot, error) {
 	}
 	l.judge()
 	l.digest.Sum(l.snapshot.Digest[:0])
-	return l.snapshot, nil
+	return l, nil
 }
 
 func newSnapshot(loaded time.Time) *Snapshot {
@@ -79,9 +83,14 @@ func newSnapshot(loaded time.Time) *Snapshot {
 // loader holds what the parts of one Load pass on to each other.
 type loader struct {
 	ctx      context.Context //nolint:containedctx // lives for one call of Load
-	tx       pgx.Tx
+	conn     *pgx.Conn       // in the transaction of open
 	digest   hash.Hash
 	snapshot *Snapshot
+	last     *views // whose texts may be kept, nil for none
+	views    *views
+	missing  int // views, policies and bodies that could not be deparsed
+
+	policyOf map[uint32]policyPlace
 
 	attributes      map[uint32][]attribute // columns by relation
 	rawTypes        map[uint32]*rawType    // pg_type by OID
@@ -103,29 +112,57 @@ type castPair struct{ source, target uint32 }
 // digest, so that every column of every query counts, whether scanned for use or for the digest only.
 // The simple protocol gives one round trip and text values, the same ones on every connection.
 func (l *loader) each(query string, dest []any, row func()) error {
-	rows, err := l.tx.Query(l.ctx, query, pgx.QueryExecModeSimpleProtocol)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	var size [4]byte
-	for rows.Next() {
-		for _, value := range rows.RawValues() {
-			length := uint32(len(value))
-			if value == nil {
-				length = ^uint32(0)
-			}
-			binary.BigEndian.PutUint32(size[:], length)
-			l.digest.Write(size[:])
-			l.digest.Write(value)
-		}
+	return l.scan(l.digest, query, dest, row)
+}
+
+// scan is each for another digest, nil for none.
+func (l *loader) scan(into hash.Hash, query string, dest []any, row func()) error {
+	return l.rows(into, query, func(rows pgx.Rows) error {
 		if err := rows.Scan(dest...); err != nil {
 			return err
 		}
 		row()
+		return nil
+	})
+}
+
+// raw is scan for those who read the text of the values themselves, before row returns.
+func (l *loader) raw(into hash.Hash, query string, row func(values [][]byte) error) error {
+	return l.rows(into, query, func(rows pgx.Rows) error { return row(rows.RawValues()) })
+}
+
+func (l *loader) rows(into hash.Hash, query string, row func(pgx.Rows) error) error {
+	rows, err := l.conn.Query(l.ctx, query, pgx.QueryExecModeSimpleProtocol)
+	if err != nil {
+		return err
 	}
-	l.digest.Write([]byte{'.'})
+	defer rows.Close()
+	for rows.Next() {
+		if into != nil {
+			for _, value := range rows.RawValues() {
+				digest(into, value)
+			}
+		}
+		if err := row(rows); err != nil {
+			return err
+		}
+	}
+	if into != nil {
+		into.Write([]byte{'.'})
+	}
 	return rows.Err()
+}
+
+// digest adds a value, nil for NULL, so that no other values give the same sequence of bytes.
+func digest(into hash.Hash, value []byte) {
+	length := uint32(len(value))
+	if value == nil {
+		length = ^uint32(0)
+	}
+	var size [4]byte
+	binary.BigEndian.PutUint32(size[:], length)
+	into.Write(size[:])
+	into.Write(value)
 }
 
 func (l *loader) server() error {

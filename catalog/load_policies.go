@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -19,32 +20,38 @@ type Policy struct {
 // Reads tells whether a SELECT without a locking clause may be restricted by the policy.
 func (p *Policy) Reads() bool { return p.Command == '*' || p.Command == 'r' }
 
+// policyPlace is where a policy is kept.
+type policyPlace struct {
+	relation *Relation
+	index    int
+}
+
 // policies reads pg_policy. Whom a policy is for is there for the digest alone.
 func (l *loader) policies() error {
-	var oid uint32
-	var policy Policy
+	l.policyOf = make(map[uint32]policyPlace)
+	var id, oid uint32
+	var row Policy
 	var command, roles string
-	var using, check *string
+	var using, check bool
 	err := l.each(`
-SELECT p.polrelid, p.polname::text, p.polcmd::text, p.polroles::text || p.polpermissive,
-       CASE WHEN p.polqual IS NULL THEN '' ELSE pg_get_expr(p.polqual, p.polrelid) END,
-       CASE WHEN p.polwithcheck IS NULL THEN '' ELSE pg_get_expr(p.polwithcheck, p.polrelid) END
+SELECT p.oid, p.polrelid, p.polname::text, p.polcmd::text, p.polroles::text || p.polpermissive, p.polqual IS NOT NULL, p.polwithcheck IS NOT NULL
   FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid
  WHERE c.relrowsecurity AND c.relpersistence <> 't'
  ORDER BY p.polrelid, p.oid`,
-		[]any{&oid, &policy.Name, &command, &roles, &using, &check},
+		[]any{&id, &oid, &row.Name, &command, &roles, &using, &check},
 		func() {
 			r := l.snapshot.byOID[oid]
 			if r == nil {
 				return
 			}
-			policy := Policy{Name: policy.Name, Command: command[0], Using: unreadable, Check: unreadable}
-			if using != nil {
-				policy.Using = *using
+			policy := Policy{Name: row.Name, Command: command[0]}
+			if using {
+				policy.Using = unreadable
 			}
-			if check != nil {
-				policy.Check = *check
+			if check {
+				policy.Check = unreadable
 			}
+			l.policyOf[id] = policyPlace{r, len(r.Policies)}
 			r.Policies = append(r.Policies, policy)
 		})
 	if err != nil {
@@ -63,6 +70,31 @@ SELECT DISTINCT p.polrelid, d.refobjid
 				r.PolicyReads = append(r.PolicyReads, read)
 			}
 		})
+}
+
+// policyExpressions fills in the expressions of policies.
+func (l *loader) policyExpressions() error {
+	wanted := slices.Sorted(maps.Keys(l.policyOf))
+	shown := make(map[uint32]bool, len(wanted))
+	err := l.deparse("SELECT oid, pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid) FROM pg_policy WHERE oid = ANY (%s)", wanted,
+		func(oid uint32, texts [][]byte) {
+			shown[oid] = true
+			place := l.policyOf[oid]
+			policy := &place.relation.Policies[place.index]
+			for i, expression := range []*string{&policy.Using, &policy.Check} {
+				if *expression != "" && texts[i] != nil {
+					*expression = string(texts[i])
+				}
+			}
+		})
+	l.missing += len(wanted) - len(shown)
+	for _, oid := range wanted {
+		place := l.policyOf[oid]
+		policy := &place.relation.Policies[place.index]
+		digest(l.digest, []byte(policy.Using))
+		digest(l.digest, []byte(policy.Check))
+	}
+	return err
 }
 
 // unreadable stands for an expression that the server would not show: nothing can parse it.

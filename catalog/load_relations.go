@@ -1,6 +1,9 @@
 package catalog
 
-import "slices"
+import (
+	"slices"
+	"strconv"
+)
 
 // firstNormal is FirstNormalObjectID in SQL.
 const firstNormal = "16384"
@@ -12,22 +15,17 @@ func (l *loader) relations() error {
 	var kind, persistence string
 	var owner uint32
 	var rights *string
-	var definition *string
 	return l.each(`
 SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relpersistence::text,
-       c.relrowsecurity, c.relowner, c.relacl::text,
-       CASE WHEN c.relkind IN ('v', 'm') AND c.oid >= `+firstNormal+` THEN pg_get_viewdef(c.oid) END
+       c.relrowsecurity, c.relowner, c.relacl::text
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind NOT IN ('i', 'I', 't') AND c.relpersistence <> 't'
  ORDER BY c.oid`,
-		[]any{&r.OID, &r.Schema, &r.Name, &kind, &persistence, &r.RowSecurity, &owner, &rights, &definition},
+		[]any{&r.OID, &r.Schema, &r.Name, &kind, &persistence, &r.RowSecurity, &owner, &rights},
 		func() {
 			relation := &Relation{
 				OID: r.OID, Schema: r.Schema, Name: r.Name,
 				Kind: kind[0], Persistence: persistence[0], RowSecurity: r.RowSecurity,
-			}
-			if definition != nil {
-				relation.ViewDefinition = *definition
 			}
 			l.snapshot.relations[name{r.Schema, r.Name}] = relation
 			l.snapshot.byOID[r.OID] = relation
@@ -35,28 +33,37 @@ SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relpersistenc
 }
 
 // columns reads pg_attribute. The system's own relations are never cached, so their columns don't matter.
+// There are many: rows are taken as they come, and each name is kept once.
 func (l *loader) columns() error {
 	l.attributes = make(map[uint32][]attribute)
-	var oid uint32
-	var names []string
-	var types []uint32
-	var details *string
-	return l.each(`
-SELECT a.attrelid, array_agg(a.attname::text ORDER BY a.attnum), array_agg(a.atttypid ORDER BY a.attnum),
-       coalesce(string_agg(a.attnum || a.attacl::text, ',' ORDER BY a.attnum), '')
-       || string_agg(a.attnum || ':' || a.atttypmod || ':' || a.attcollation, ',' ORDER BY a.attnum)
+	names := make(map[string]string)
+	return l.raw(l.digest, `
+SELECT a.attrelid, a.atttypid, a.attname, a.attnum, a.atttypmod, a.attcollation, a.attacl
   FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
  WHERE a.attnum > 0 AND NOT a.attisdropped AND c.oid >= `+firstNormal+`
    AND c.relkind NOT IN ('i', 'I', 't', 'S') AND c.relpersistence <> 't'
- GROUP BY a.attrelid ORDER BY a.attrelid`,
-		[]any{&oid, &names, &types, &details},
-		func() {
-			columns := make([]attribute, len(names))
-			for i := range names {
-				columns[i] = attribute{names[i], types[i]}
-			}
-			l.attributes[oid] = columns
-		})
+ ORDER BY a.attrelid, a.attnum`, func(values [][]byte) error {
+		relation, err := parseOID(values[0])
+		if err != nil {
+			return err
+		}
+		typ, err := parseOID(values[1])
+		if err != nil {
+			return err
+		}
+		column, known := names[string(values[2])]
+		if !known {
+			column = string(values[2])
+			names[column] = column
+		}
+		l.attributes[relation] = append(l.attributes[relation], attribute{column, typ})
+		return nil
+	})
+}
+
+func parseOID(value []byte) (uint32, error) {
+	oid, err := strconv.ParseUint(string(value), 10, 32)
+	return uint32(oid), err
 }
 
 // inheritance reads partitions and inheriting tables; a partition that is being detached still counts.

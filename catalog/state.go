@@ -1,12 +1,5 @@
 package catalog
 
-import (
-	"context"
-	"fmt"
-
-	"github.com/jackc/pgx/v5"
-)
-
 // serverState is what can change settings, rights and rows of sessions without a definition of the database changing.
 type serverState struct {
 	configuration string // pg_conf_load_time: the configuration files were read again
@@ -20,21 +13,24 @@ type serverState struct {
 type identity struct {
 	started   string // pg_postmaster_start_time
 	processes string // those of the server that serve nobody; "" where they can't be seen
-	database  uint32 // OID
+	database  string // OID
 }
 
-func readState(ctx context.Context, conn *pgx.Conn) (serverState, error) {
-	var s serverState
-	err := conn.QueryRow(ctx, `
+const stateQuery = `
 SELECT pg_conf_load_time()::text, pg_postmaster_start_time()::text,
        (SELECT coalesce(string_agg(pid::text, ',' ORDER BY pid), '') FROM pg_stat_activity WHERE datid IS NULL AND usesysid IS NULL),
        (SELECT oid FROM pg_database WHERE datname = current_database()),
        (SELECT coalesce(md5(string_agg(s::text, ',' ORDER BY s.setdatabase, s.setrole)), '') FROM pg_db_role_setting s),
        (SELECT coalesce(md5(string_agg(r::text, ',' ORDER BY r.oid)), '') FROM pg_roles r) ||
-       (SELECT coalesce(md5(string_agg(m::text, ',' ORDER BY m::text)), '') FROM pg_auth_members m)`,
-	).Scan(&s.configuration, &s.identity.started, &s.identity.processes, &s.identity.database, &s.settings, &s.roles)
-	if err != nil {
-		return s, fmt.Errorf("read settings and roles: %w", err)
-	}
-	return s, nil
+       (SELECT coalesce(md5(string_agg(m::text, ',' ORDER BY m::text)), '') FROM pg_auth_members m),
+       CASE WHEN pg_is_in_recovery() THEN '' ELSE pg_current_snapshot()::text END`
+
+// parseState reads a row of stateQuery. transactions is the list of those that were running, and the next one to come: while it is
+// the same, nothing can have been committed. On a standby, where it does not tell that, it is "".
+func parseState(values [][]byte) (state serverState, transactions string) {
+	return serverState{
+		configuration: string(values[0]),
+		identity:      identity{started: string(values[1]), processes: string(values[2]), database: string(values[3])},
+		settings:      string(values[4]), roles: string(values[5]),
+	}, string(values[6])
 }

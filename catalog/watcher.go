@@ -64,8 +64,9 @@ type Watcher struct {
 	// The rest is Run's alone.
 	last  *Snapshot // the last one that OnChange was told of
 	state serverState
-	paced bool // the last look was asked for by Invalidate
-	lost  bool // the connection was lost since the last look
+	seen  *seen // what the last look left for the next one, nil where nothing can be compared
+	paced bool  // the last look was asked for by Invalidate
+	lost  bool  // the connection was lost since the last look
 }
 
 // NewWatcher returns a Watcher that does nothing before Run.
@@ -156,10 +157,11 @@ func (w *Watcher) setErr(err error) {
 	w.mu.Unlock()
 }
 
-// Bounds of the pauses between attempts to connect.
+// Bounds of the pauses between attempts to connect, and of the time that it takes to take leave of the server.
 const (
 	firstBackoff = 100 * time.Millisecond
 	lastBackoff  = 5 * time.Second
+	endTimeout   = time.Second
 )
 
 // Run connects and watches until ctx ends; it returns nil after its connections are closed. It is called once.
@@ -175,7 +177,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 			backoff = firstBackoff
 			continue
 		}
-		w.lost = true
+		w.lost, w.seen = true, nil
 		if missingDatabase(err) {
 			w.withdraw(err)
 			pause(ctx, w.wake, max(w.options.Interval, lastBackoff)) // CREATE DATABASE through pgrecall wakes
@@ -246,25 +248,39 @@ func (w *Watcher) watch(ctx context.Context) (looked bool, err error) {
 	w.pid.Store(conn.PgConn().PID())
 	leave := func() {
 		w.pid.Store(0)
-		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
 		defer cancel()
 		_ = conn.Close(closing)
 	}
 	defer leave()
+	backoff := firstBackoff
 	for {
 		began := time.Now()
 		looking, cancel := context.WithTimeout(ctx, timeout)
 		err := w.look(looking, conn)
 		cancel()
-		if err != nil {
+		switch {
+		case err == nil:
+			looked, backoff = true, firstBackoff
+			w.rest(ctx, time.Since(began), leave)
+			if ctx.Err() != nil || conn.IsClosed() {
+				return looked, nil
+			}
+		case refused(err) && !conn.IsClosed() && ctx.Err() == nil:
+			w.setErr(err)
+			w.options.Logger.Warn("catalog not read", "database", w.options.Config.Database, "error", err, "retry_in", backoff)
+			pause(ctx, nil, backoff)
+			backoff = min(2*backoff, lastBackoff, max(w.options.Interval, firstBackoff))
+		default:
 			return looked, err
 		}
-		looked = true
-		w.rest(ctx, time.Since(began), leave)
-		if ctx.Err() != nil || conn.IsClosed() {
-			return looked, nil
-		}
 	}
+}
+
+// refused tells whether the server answered a statement by an error that does not end the session.
+func refused(err error) bool {
+	var answer *pgconn.PgError
+	return errors.As(err, &answer) && answer.SeverityUnlocalized == "ERROR"
 }
 
 // Looks that Invalidate asks for one after another leave the server alone for this many times their own
@@ -290,15 +306,19 @@ func (w *Watcher) rest(ctx context.Context, took time.Duration, leave func()) {
 		}
 		pause(ctx, w.urgent, gap)
 	}
-	if w.options.Interval <= linger {
-		w.paced = pause(ctx, w.wake, w.options.Interval)
+	interval := w.options.Interval
+	if w.seen.missing > 0 {
+		interval = min(interval, longestGap) // somebody's locks will be gone
+	}
+	if interval <= linger {
+		w.paced = pause(ctx, w.wake, interval)
 		return
 	}
 	if w.paced = pause(ctx, w.wake, linger); w.paced || ctx.Err() != nil {
 		return
 	}
 	leave()
-	w.paced = pause(ctx, w.wake, w.options.Interval-linger)
+	w.paced = pause(ctx, w.wake, interval-linger)
 }
 
 // look reads the server's state and the catalog, tells of changes and installs the snapshot.
@@ -308,14 +328,11 @@ func (w *Watcher) look(ctx context.Context, conn *pgx.Conn) error {
 	generation := w.generation
 	w.mu.Unlock()
 
-	state, err := readState(ctx, conn)
+	now, err := read(ctx, conn, w.seen)
 	if err != nil {
 		return err
 	}
-	loaded, err := Load(ctx, conn)
-	if err != nil {
-		return err
-	}
+	loaded, state := now.snapshot, now.state
 	if w.last != nil && w.last.Digest == loaded.Digest {
 		loaded = w.last
 	}
@@ -327,7 +344,8 @@ func (w *Watcher) look(ctx context.Context, conn *pgx.Conn) error {
 	if w.last != nil && (loaded != w.last || state != w.state) {
 		w.options.OnSettings()
 	}
-	w.last, w.state, w.lost = loaded, state, false
+	now.snapshot = loaded
+	w.last, w.state, w.seen, w.lost = loaded, state, now, false
 	w.latest.Store(loaded)
 
 	w.mu.Lock()

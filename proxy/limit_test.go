@@ -4,9 +4,12 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/pgrecall/pgrecall/internal/pgtest"
 	"github.com/pgrecall/pgrecall/proxy"
@@ -30,6 +33,29 @@ func TestConnectionLimit(t *testing.T) {
 		_ = c.Close()
 		return err == nil && m.typ == 'R'
 	})
+}
+
+// A pipeline with one Sync at its end may be longer than the queue of what is unanswered, and fill it while the server is busy.
+func TestPipelineLongerThanTheQueue(t *testing.T) {
+	r := start(t)
+	const statements = 40_000 // four messages each
+	batch := &pgconn.Batch{}
+	batch.ExecParams("SELECT pg_sleep(0.5)", nil, nil, nil, nil)
+	for i := range statements {
+		batch.ExecParams("SELECT $1::text", [][]byte{[]byte(strconv.Itoa(i))}, nil, nil, nil)
+	}
+	results, err := r.connect().PgConn().ExecBatch(bounded(t), batch).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, result := range results[1:] {
+		if string(result.Rows[0][0]) != strconv.Itoa(i) {
+			t.Fatalf("row %d is %s", i, result.Rows[0][0])
+		}
+	}
+	if len(results) != statements+1 {
+		t.Errorf("%d results", len(results))
+	}
 }
 
 // heapInUse is what the process holds after a collection.

@@ -21,6 +21,16 @@ func (s *session) answered(e expectation) {
 	s.backend.delivered++
 }
 
+// pop takes the oldest expectation off. It wakes the frontend side when there is room enough again, whatever the answer was: a pipeline may
+// be longer than the queue and have one Sync at its end.
+func (s *session) pop() expectation {
+	e := s.queue.pop()
+	if s.queue.n == queueLimit/2 {
+		s.notFull.Broadcast()
+	}
+	return e
+}
+
 // frontFill returns the fill of the message that is being answered.
 func (s *session) frontFill() *fill {
 	s.mu.Lock()
@@ -173,7 +183,7 @@ func (s *session) described(typ byte, message []byte, e *expectation) {
 		e.fill.describe(message)
 		e.fill.store(s)
 	}
-	s.answered(s.queue.pop())
+	s.answered(s.pop())
 }
 
 // popKind takes the expectation off that the message answers.
@@ -191,12 +201,12 @@ func (s *session) popKind(typ byte, kind expectKind) (swallow bool) {
 			e.prepared.gone.Store(true)
 		}
 	}
-	s.answered(s.queue.pop())
+	s.answered(s.pop())
 	return swallow
 }
 
 func (s *session) popExecute() {
-	e := s.queue.pop()
+	e := s.pop()
 	if e.copyGate != nil {
 		e.copyGate <- wire.CommandComplete
 	}
@@ -217,7 +227,7 @@ func (s *session) errorResponse() (swallow bool) {
 	}
 	swallow = e.swallow && (e.probe != nil || e.quiet || e.aside != nil) // else an injected Parse or Bind that fails is the client's error, too
 	for first := true; e != nil && !e.kind.endsCycle(); e, first = s.queue.front(), false {
-		dropped := s.queue.pop()
+		dropped := s.pop()
 		if !first && dropped.kind == expectParse && !dropped.swallow && dropped.prepared != nil {
 			dropped.prepared.skipped.Store(true)
 		}
@@ -233,7 +243,7 @@ func (s *session) readyForQuery(message []byte) (swallow bool) {
 	b := &s.backend
 	for e := s.queue.front(); e != nil && !e.kind.endsCycle(); e = s.queue.front() {
 		s.confuse(wire.ReadyForQuery, "answers are missing")
-		dropped := s.queue.pop()
+		dropped := s.pop()
 		dropped.abandon()
 		s.answered(dropped)
 	}
@@ -241,10 +251,7 @@ func (s *session) readyForQuery(message []byte) (swallow bool) {
 		s.confuse(wire.ReadyForQuery, "nothing is expected")
 		return false
 	}
-	e := s.queue.pop()
-	if s.queue.n < queueLimit/2 {
-		s.notFull.Broadcast()
-	}
+	e := s.pop()
 	b.status = message[wire.HeaderSize]
 	b.ready = true
 	b.change = nil

@@ -260,6 +260,11 @@ func (e *expectation) abandon() {
 // push notes that a message was forwarded, before it is.
 func (s *session) push(e expectation) {
 	s.mu.Lock()
+	if s.queue.n >= queueLimit { // what it waits for must have been sent
+		s.mu.Unlock()
+		s.flushBefore()
+		s.mu.Lock()
+	}
 	for s.queue.n >= queueLimit && !s.ended() {
 		s.notFull.Wait()
 	}
