@@ -12,6 +12,9 @@ type calls struct {
 	snapshot  *catalog.Snapshot
 	schemas   []string
 	temporary catalog.Temporary
+	doubtful  bool // names may mean what they name in any of the schemas
+	body      bool // the command is part of a function: parameters are its arguments, which come from anywhere
+	judge     *judge
 
 	settings []string // custom ones that are read
 }
@@ -67,6 +70,11 @@ func (c *calls) typeNamed(name string) *catalog.Type {
 	if c.temporary.Shadows(name) {
 		return nil
 	}
+	for _, schema := range c.schemas {
+		if t := c.snapshot.Type(nil, schema, name); c.doubtful && t != nil && schema != "pg_catalog" {
+			return t
+		}
+	}
 	return c.snapshot.Type(c.schemas, "", name)
 }
 
@@ -91,7 +99,7 @@ func (c *calls) function(f parser.Function) *refusal {
 			continue
 		}
 		found = true
-		if bypass := judgeFunction(candidate); bypass != nil {
+		if bypass := c.candidate(candidate); bypass != nil {
 			return bypass
 		}
 	}
@@ -103,6 +111,13 @@ func (c *calls) function(f parser.Function) *refusal {
 
 func accepts(f parser.Function) func(*catalog.Function) bool {
 	return func(candidate *catalog.Function) bool { return candidate.Accepts(f.Args, f.Variadic) }
+}
+
+func (c *calls) candidate(f *catalog.Function) *refusal {
+	if f.Builtin {
+		return judgeFunction(f)
+	}
+	return c.judge.userFunction(f)
 }
 
 func judgeFunction(f *catalog.Function) *refusal {
@@ -158,15 +173,19 @@ func (c *calls) cast(cast *parser.Cast, all []parser.Cast) *refusal {
 // conversion judges a cast to a type that isn't a temporary one. Those are not found by a cast in function notation
 // (func_get_detail in src/backend/parser/parse_func.c).
 func (c *calls) conversion(cast *parser.Cast, all []parser.Cast) *refusal {
-	t := c.snapshot.Type(c.schemas, cast.Schema, cast.Type)
-	var builtin *catalog.Type
+	types := []*catalog.Type{c.snapshot.Type(c.schemas, cast.Schema, cast.Type)}
 	if cast.Schema == "" {
-		builtin = c.snapshot.Type(nil, "pg_catalog", cast.Type)
+		types = append(types, c.snapshot.Type(nil, "pg_catalog", cast.Type))
+		if c.doubtful {
+			for _, schema := range c.schemas {
+				types = append(types, c.snapshot.Type(nil, schema, cast.Type))
+			}
+		}
 	}
-	if t == nil && builtin == nil {
+	if !slices.ContainsFunc(types, func(t *catalog.Type) bool { return t != nil }) {
 		return refuse(ReasonUnknownType, cast.Type)
 	}
-	for _, t := range []*catalog.Type{t, builtin} {
+	for _, t := range types {
 		switch {
 		case t == nil:
 		case !t.Safe:
@@ -187,7 +206,7 @@ func (c *calls) attribute(name string) *refusal {
 	}
 	for _, candidate := range c.snapshot.Functions(c.schemas, "", name) {
 		if candidate.Accepts(1, false) {
-			if bypass := judgeFunction(candidate); bypass != nil {
+			if bypass := c.candidate(candidate); bypass != nil {
 				return bypass
 			}
 		}

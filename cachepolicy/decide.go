@@ -24,7 +24,10 @@ func Decide(stmt *parser.Statement, scope *Scope, snapshot *catalog.Snapshot, po
 	if bypass = syntax(command); bypass != nil {
 		return bypass.decision()
 	}
-	j := judge{snapshot: snapshot, database: scope.Database, seen: make(map[uint32]bool)}
+	j := judge{
+		snapshot: snapshot, database: scope.Database, declared: policy.Declared, temporary: scope.temporaries(),
+		session: catalog.SearchPath{Schemas: withSystem(scope.Schemas)}, seen: make(map[uint32]bool), functions: make(map[running]*functionReads),
+	}
 	named, bypass := j.command(command, scope.Schemas, scope.temporaries())
 	if bypass != nil {
 		return bypass.decision()
@@ -33,6 +36,7 @@ func Decide(stmt *parser.Statement, scope *Scope, snapshot *catalog.Snapshot, po
 		return Decision{Reason: ReasonNoRelation}
 	}
 	slices.Sort(j.dependencies)
+	j.dependencies = slices.Compact(j.dependencies)
 	slices.Sort(j.settings)
 	return policy.decide(&subject{
 		stmt: stmt, scope: scope, snapshot: snapshot, named: named,
@@ -97,6 +101,12 @@ type judge struct {
 	seen         map[uint32]bool
 	dependencies []uint32
 	settings     []string // custom ones, with repetitions
+
+	// What functions are run under, whoever calls them: a statement, a view, a policy.
+	session   catalog.SearchPath
+	temporary catalog.Temporary
+	declared  *catalog.Declarations
+	functions map[running]*functionReads // that were judged, or are being judged
 }
 
 // command judges a command whose names are resolved along schemas. It returns the relations that it names.
@@ -115,7 +125,7 @@ func (j *judge) command(c *parser.Command, schemas []string, temporary catalog.T
 	if j.snapshot.UnsafeCasts {
 		return nil, refuse(ReasonUnsafeCast, "")
 	}
-	calls := calls{snapshot: j.snapshot, schemas: schemas, temporary: temporary}
+	calls := calls{snapshot: j.snapshot, schemas: schemas, temporary: temporary, judge: j}
 	bypass := calls.command(c)
 	j.settings = append(j.settings, calls.settings...)
 	return named, bypass

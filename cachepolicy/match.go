@@ -52,13 +52,13 @@ func (p *Policy) decide(s *subject) Decision {
 func (r *Rule) matches(s *subject) bool {
 	m := &r.Match
 	switch {
-	case m.Database != "" && !glob(m.Database, s.scope.Database),
-		m.User != "" && !glob(m.User, s.scope.CurrentUser),
+	case m.Database != "" && !catalog.Glob(m.Database, s.scope.Database),
+		m.User != "" && !catalog.Glob(m.User, s.scope.CurrentUser),
 		m.Fingerprint != "" && m.fingerprint != s.stmt.Fingerprint(),
 		(len(m.Tables) > 0 || m.Schema != "") && !r.matchesRelations(s):
 		return false
 	}
-	return m.query == "" || glob(m.query, s.text())
+	return m.query == "" || catalog.Glob(m.query, s.text())
 }
 
 func (r *Rule) matchesRelations(s *subject) bool {
@@ -72,18 +72,14 @@ func (r *Rule) matchesRelations(s *subject) bool {
 }
 
 func (m *Match) relation(r *catalog.Relation) bool {
-	if m.Schema != "" && !glob(m.Schema, r.Schema) {
+	if m.Schema != "" && !catalog.Glob(m.Schema, r.Schema) {
 		return false
 	}
 	if len(m.Tables) == 0 {
 		return true
 	}
 	return slices.ContainsFunc(m.Tables, func(pattern string) bool {
-		schema, table, dotted := strings.Cut(pattern, ".")
-		if !dotted {
-			return glob(pattern, r.Name)
-		}
-		return glob(schema, r.Schema) && glob(table, r.Name)
+		return catalog.GlobName(pattern, r.Schema, r.Name)
 	})
 }
 
@@ -102,29 +98,3 @@ func (s *subject) text() string {
 
 // fold makes texts comparable that differ in case and blanks alone.
 func fold(text string) string { return strings.Join(strings.Fields(strings.ToLower(text)), " ") }
-
-// glob tells whether the pattern, in which * stands for any text, matches the whole of s. It takes time in
-// proportion to the product of their lengths at worst.
-func glob(pattern, s string) bool {
-	var p, i int
-	star, mark := -1, 0
-	for i < len(s) {
-		switch {
-		case p < len(pattern) && pattern[p] == '*':
-			star, mark = p, i
-			p++
-		case p < len(pattern) && pattern[p] == s[i]:
-			p++
-			i++
-		case star >= 0:
-			mark++
-			p, i = star+1, mark
-		default:
-			return false
-		}
-	}
-	for p < len(pattern) && pattern[p] == '*' {
-		p++
-	}
-	return p == len(pattern)
-}

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/pgrecall/pgrecall/catalog"
 )
 
 // Policy is the part of the configuration that decides what is cached. It must pass Compile before its
@@ -15,6 +17,8 @@ type Policy struct {
 	MaxResult   Bytes         `yaml:"max_result"`  // larger results are not kept
 	Consistency Consistency   `yaml:"consistency"`
 	Rules       []Rule        `yaml:"rules"` // the first that matches decides
+	// Declared is what the configuration says of functions and triggers, nil for nothing.
+	Declared *catalog.Declarations `yaml:"-"`
 
 	// Epoch tells apart policies in time: the configuration's reload gives each new one a higher number, so that
 	// decisions made under another are made anew (and the new TTLs hold for what is cached already).
@@ -117,20 +121,13 @@ func (p *Policy) Compile() error {
 		}
 		r.Match.compile(at+".match", defect)
 	}
+	p.compileDeclarations(defect)
 	return errors.Join(defects...)
 }
 
 func (m *Match) compile(at string, defect func(path, what, value string)) {
 	for i, pattern := range m.Tables {
-		path := at + ".tables[" + strconv.Itoa(i) + "]"
-		switch schema, table, dotted := strings.Cut(pattern, "."); {
-		case pattern == "":
-			defect(path, "must not be empty", "")
-		case dotted && (schema == "" || table == "" || strings.Contains(table, ".")):
-			defect(path, "must be table or schema.table", pattern)
-		case strings.TrimSpace(pattern) != pattern:
-			defect(path, "has blanks around it", pattern)
-		}
+		compilePattern(at+".tables["+strconv.Itoa(i)+"]", "table", pattern, defect)
 	}
 	if m.Fingerprint != "" {
 		var err error
@@ -142,6 +139,18 @@ func (m *Match) compile(at string, defect func(path, what, value string)) {
 	m.query = fold(m.Query)
 	if m.Query != "" && m.query == "" {
 		defect(at+".query", "must not be blank", m.Query)
+	}
+}
+
+// compilePattern checks a pattern for the names of objects of one kind.
+func compilePattern(path, kind, pattern string, defect func(path, what, value string)) {
+	switch schema, object, dotted := strings.Cut(pattern, "."); {
+	case pattern == "":
+		defect(path, "must not be empty", "")
+	case dotted && (schema == "" || object == "" || strings.Contains(object, ".")):
+		defect(path, "must be "+kind+" or schema."+kind, pattern)
+	case strings.TrimSpace(pattern) != pattern:
+		defect(path, "has blanks around it", pattern)
 	}
 }
 

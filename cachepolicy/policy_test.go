@@ -122,14 +122,14 @@ func TestGlob(t *testing.T) {
 		{"ord?rs", "orders", false},
 		{"[a]", "a", false},
 	} {
-		if got := glob(tc.pattern, tc.s); got != tc.want {
-			t.Errorf("glob(%q, %q) = %v", tc.pattern, tc.s, got)
+		if got := catalog.Glob(tc.pattern, tc.s); got != tc.want {
+			t.Errorf("catalog.Glob(%q, %q) = %v", tc.pattern, tc.s, got)
 		}
 	}
 }
 
 func TestGlobTakesNoExponentialTime(t *testing.T) {
-	if glob(strings.Repeat("*a", 200)+"b", strings.Repeat("a", 20000)) {
+	if catalog.Glob(strings.Repeat("*a", 200)+"b", strings.Repeat("a", 20000)) {
 		t.Error("matched")
 	}
 }

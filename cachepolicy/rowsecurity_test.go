@@ -18,7 +18,7 @@ CREATE TABLE weird."ta""ble" (id int, created timestamptz);
 ALTER TABLE weird."ta""ble" ENABLE ROW LEVEL SECURITY;
 CREATE POLICY p ON weird."ta""ble" USING (created::date > '2020-01-01');
 CREATE FUNCTION calls() RETURNS bool LANGUAGE sql VOLATILE AS 'SELECT true';
-CREATE FUNCTION steady() RETURNS bool LANGUAGE sql STABLE AS 'SELECT true';
+CREATE FUNCTION steady() RETURNS bool LANGUAGE plpgsql STABLE AS 'BEGIN EXECUTE ''SELECT 1''; RETURN true; END';
 CREATE FUNCTION fixed(int) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT true';
 CREATE TABLE parts (id int, owner name) PARTITION BY RANGE (id);
 CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (10);

@@ -11,8 +11,10 @@ import (
 // are judged by the parser (TimeLiteral), parameters by the proxy. all are the casts of the command.
 func (c *calls) timeSource(cast *parser.Cast, all []parser.Cast) bool {
 	switch cast.Source {
-	case parser.CastConstant, parser.CastParam:
+	case parser.CastConstant:
 		return true
+	case parser.CastParam:
+		return !c.body
 	case parser.CastFunction:
 		return timeResults[cast.Function] && c.ownFunction(cast.Function, func(f *catalog.Function) bool { return f.Builtin })
 	case parser.CastPassedOn: // citext has functions min and max of its own
@@ -46,7 +48,7 @@ func (c *calls) timeType(base string) bool {
 // timeColumn tells whether a column is a date or time, and exists. A loose one must exist in one of the relations that it may
 // belong to.
 func (c *calls) timeColumn(cast *parser.Cast, all []parser.Cast) bool {
-	if cast.Relation.Name == "" {
+	if cast.Relation.Name == "" || c.body { // a function's variable may have the name of a column
 		return false
 	}
 	base, has := c.columnType(cast)

@@ -142,6 +142,20 @@ SELECT DISTINCT lower(split_part(c, '=', 1))
 			read(r.Policies[i].Using)
 		}
 	}
+	for _, f := range l.snapshot.byFunction {
+		if f.Volatility == 'v' || !strings.Contains(strings.ToLower(f.Source+f.DefaultValues), "current_setting") {
+			continue
+		}
+		for _, body := range []*parser.Body{l.snapshot.Body(f), l.snapshot.DefaultsOf(f)} {
+			for i := range body.Commands {
+				for _, name := range body.Commands[i].SettingsRead {
+					if strings.Contains(name, ".") {
+						names[name] = true
+					}
+				}
+			}
+		}
+	}
 	for name := range names {
 		l.snapshot.CustomSettings = append(l.snapshot.CustomSettings, name)
 	}

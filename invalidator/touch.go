@@ -21,6 +21,7 @@ type Touched struct {
 	Relations   []uint32 // OIDs of relations, sorted, once each; Whole makes them redundant
 	Missing     bool     // Whole for nothing but names of relations that the catalog does not have
 	Reason      string   // why Whole, for logs; it names objects, never values
+	Culprit     string   // the function whose doings are not certain, as schema.name, where that is why: it can be declared
 }
 
 // Nothing tells whether no cached answer can be affected.
@@ -36,12 +37,12 @@ func (t Touched) Nothing() bool {
 //
 // Functions and triggers in SQL and PL/pgSQL are followed where it is certain what they run. One thing is believed: a function that a
 // user declares STABLE or IMMUTABLE writes no more than is certain, as the manual demands of it (section 38.7). PostgreSQL
-// stops it from writing itself, not from calling a function that writes.
-func Touches(stmt *parser.Statement, schemas []string, temporary catalog.Temporary, snapshot *catalog.Snapshot) Touched {
+// stops it from writing itself, not from calling a function that writes. What is declared of a function or trigger counts more than its text.
+func Touches(stmt *parser.Statement, schemas []string, temporary catalog.Temporary, snapshot *catalog.Snapshot, declared *catalog.Declarations) Touched {
 	if stmt.Err != nil {
 		return Touched{Whole: true, Definition: true, Settings: true, Temp: true, Reason: "not parsed"}
 	}
-	c := newClosure(snapshot)
+	c := newClosure(snapshot, declared)
 	p := c.anywhere(temporary)
 	if schemas != nil {
 		p = newPath(withSystem(schemas), false, temporary)
@@ -67,12 +68,17 @@ func withSystem(schemas []string) []string {
 // closure collects what the commands of a statement, or a function, touch.
 type closure struct {
 	snapshot *catalog.Snapshot
+	declared *catalog.Declarations
 
 	touched  Touched
 	changed  map[uint32]bool      // relations
 	followed map[following]change // changes that were followed
 	read     map[reading]bool     // views that were judged
 	ran      map[running]bool     // functions that were judged, or are being judged
+
+	// trigger and inside are what is being followed, for Touched.Reason and Touched.Culprit: "" and nil for the statement itself.
+	trigger string
+	inside  *catalog.Function
 
 	// function is true of a closure that belongs to one function: it is kept for other statements.
 	function bool
@@ -98,9 +104,9 @@ type (
 	}
 )
 
-func newClosure(snapshot *catalog.Snapshot) *closure {
+func newClosure(snapshot *catalog.Snapshot, declared *catalog.Declarations) *closure {
 	return &closure{
-		snapshot: snapshot, changed: make(map[uint32]bool), followed: make(map[following]change),
+		snapshot: snapshot, declared: declared, changed: make(map[uint32]bool), followed: make(map[following]change),
 		read: make(map[reading]bool), ran: make(map[running]bool),
 	}
 }
@@ -115,19 +121,29 @@ func (c *closure) result() Touched {
 
 // whole notes that anything may have changed; the first reason is kept.
 func (c *closure) whole(reason string) {
-	if c.trusts != nil {
+	if c.trusts != nil || c.touched.Whole && !c.touched.Missing {
 		return
 	}
-	if !c.touched.Whole || c.touched.Missing {
-		c.touched.Whole, c.touched.Reason = true, reason
+	c.touched.Whole, c.touched.Missing, c.touched.Reason, c.touched.Culprit = true, false, reason, ""
+	c.blame()
+}
+
+// blame adds what is being followed to a reason.
+func (c *closure) blame() {
+	if c.inside != nil {
+		c.touched.Culprit = c.inside.Schema + "." + c.inside.Name
+		c.touched.Reason = "function " + c.touched.Culprit + ": " + c.touched.Reason
 	}
-	c.touched.Missing = false
+	if c.trigger != "" {
+		c.touched.Reason = c.trigger + ": " + c.touched.Reason
+	}
 }
 
 // missing notes a relation that the catalog does not have: most likely there is none, and the statement fails.
 func (c *closure) missing(relation string) {
 	if c.trusts == nil && !c.touched.Whole {
 		c.touched.Whole, c.touched.Missing, c.touched.Reason = true, true, "unknown relation "+relation
+		c.blame()
 	}
 }
 

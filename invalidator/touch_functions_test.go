@@ -132,7 +132,7 @@ func (f *touchFixture) underPath(t *testing.T, path, sql string, mayFail bool) (
 	if err := tx.QueryRow(t.Context(), "SELECT current_schemas(true)").Scan(&schemas); err != nil {
 		t.Fatal(err)
 	}
-	touched := Touches(parser.Analyze(sql), schemas, catalog.Temporary{}, f.snapshot)
+	touched := Touches(parser.Analyze(sql), schemas, catalog.Temporary{}, f.snapshot, nil)
 	before := f.contents(t, tx)
 	if _, err := tx.Exec(t.Context(), sql+"; SET CONSTRAINTS ALL IMMEDIATE", pgx.QueryExecModeSimpleProtocol); err != nil {
 		if !mayFail {

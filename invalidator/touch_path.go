@@ -89,74 +89,23 @@ func (c *closure) anywhere(temporary catalog.Temporary) *path {
 }
 
 // pathOf is the path of a function's body when the function is called under another; nil where the server reads the body in another
-// way than this package does.
+// way than the parser does.
 func (c *closure) pathOf(f *catalog.Function, caller *path) *path {
-	own := caller
-	if f.Definer { // "$user" is another one then, and other schemas may be used
-		own = c.anywhere(caller.temporary)
+	search, ok := c.snapshot.PathIn(f, catalog.SearchPath{Schemas: caller.schemas, Doubtful: caller.doubtful})
+	if !ok {
+		return nil
 	}
-	for _, setting := range f.Settings {
-		name, value, _ := strings.Cut(setting, "=")
-		switch strings.ToLower(name) {
-		case "standard_conforming_strings":
-			return nil
-		case "role", "session_authorization":
-			own = c.anywhere(caller.temporary)
-		case "search_path":
-			if schemas, ok := schemaList(value); ok {
-				own = newPath(withSystem(schemas), len(schemas) > 1, caller.temporary)
-			} else {
-				own = c.anywhere(caller.temporary)
-			}
-		}
+	own := caller
+	switch {
+	case search.Doubtful && len(search.Schemas) == len(c.snapshot.Schemas()):
+		own = c.anywhere(caller.temporary)
+	case search.Doubtful != caller.doubtful, !slices.Equal(search.Schemas, caller.schemas):
+		own = newPath(search.Schemas, search.Doubtful, caller.temporary)
 	}
 	if f.Standard {
 		return qualified(own)
 	}
 	return own
-}
-
-// schemaList reads a search_path as SplitIdentifierString does (src/backend/utils/adt/varlena.c), without the schemas that are searched
-// anyway. It is not ok where the list is not understood, or names the schema of a user.
-func schemaList(value string) (schemas []string, ok bool) {
-	value = strings.TrimSpace(value)
-	for value != "" {
-		var name string
-		if value[0] == '"' {
-			end := skipQuoted(value)
-			if end < 0 {
-				return nil, false
-			}
-			name, value = strings.ReplaceAll(value[1:end-1], `""`, `"`), strings.TrimSpace(value[end:])
-		} else {
-			end := strings.IndexAny(value, ", \t\n\r\f\"")
-			if end < 0 {
-				end = len(value)
-			}
-			name, value = strings.ToLower(value[:end]), strings.TrimSpace(value[end:])
-		}
-		switch {
-		case name == "$user", value != "" && (value[0] != ',' || value == ","):
-			return nil, false
-		case name != "" && name != "pg_temp" && name != "pg_catalog" && !slices.Contains(schemas, name):
-			schemas = append(schemas, name)
-		}
-		value = strings.TrimSpace(strings.TrimPrefix(value, ","))
-	}
-	return schemas, true
-}
-
-func skipQuoted(s string) int {
-	for i := 1; i < len(s); i++ {
-		if s[i] != '"' {
-			continue
-		}
-		if i+1 == len(s) || s[i+1] != '"' {
-			return i + 1
-		}
-		i++
-	}
-	return -1
 }
 
 // resolve returns the relations that a name may mean, nil when there is none.

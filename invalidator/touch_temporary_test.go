@@ -12,7 +12,7 @@ func TestTouchesOfASessionWithTemporaryRelations(t *testing.T) {
 	f := newTouchFixture(t)
 	var names map[string]bool
 	touches := func(sql string) Touched {
-		return Touches(parser.Analyze(sql), []string{"pg_temp_3", "pg_catalog", "public"}, catalog.Temporary{Exists: true, Names: names}, f.snapshot)
+		return Touches(parser.Analyze(sql), []string{"pg_temp_3", "pg_catalog", "public"}, catalog.Temporary{Exists: true, Names: names}, f.snapshot, nil)
 	}
 	if got := touches("DELETE FROM x"); !got.Whole {
 		t.Errorf("a write to nobody knows what: %+v", got)

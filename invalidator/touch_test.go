@@ -42,7 +42,7 @@ func newFixture(t *testing.T, schema string) *touchFixture {
 }
 
 func (f *touchFixture) touches(sql string) Touched {
-	return Touches(parser.Analyze(sql), []string{"pg_catalog", "public"}, catalog.Temporary{}, f.snapshot)
+	return Touches(parser.Analyze(sql), []string{"pg_catalog", "public"}, catalog.Temporary{}, f.snapshot, nil)
 }
 
 func (f *touchFixture) names(oids []uint32) []string {
@@ -329,7 +329,7 @@ func TestTouchesWithoutACatalog(t *testing.T) {
 		"SELECT set_config('a', '', true)": {Whole: true, Settings: true},
 		"INSERT INTO t VALUES (1)":         {Whole: true},
 	} {
-		got := Touches(parser.Analyze(sql), nil, catalog.Temporary{}, nil)
+		got := Touches(parser.Analyze(sql), nil, catalog.Temporary{}, nil, nil)
 		got.Reason = ""
 		if fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("%s: %+v, want %+v", sql, got, want)

@@ -187,9 +187,9 @@ func (c *closure) fire(r *catalog.Relation, ways change, p *path) {
 		switch {
 		case !fires:
 		case t.Function == suppressRedundantUpdates, t.Function == tsvectorUpdate, t.Function == tsvectorUpdateColumn:
-			c.triggerCondition(t, r, p)
+			c.triggerCondition(t, p)
 		default:
-			c.trigger(t, r, p)
+			c.fires(t, r, p)
 		}
 	}
 }

@@ -62,9 +62,9 @@ func (srv *Server) newPlan(statement *parser.Statement, sc *scope, d *database) 
 	if sc != nil {
 		schemas, temporary = sc.Schemas, catalog.Temporary{Exists: sc.Temporary, Names: sc.TemporaryNames}
 	}
-	p.touched = invalidator.Touches(statement, schemas, temporary, p.snapshot)
+	p.touched = invalidator.Touches(statement, schemas, temporary, p.snapshot, p.policy.Declared)
 	if p.snapshot == nil {
-		p.touched.Definition = d.mayDefine(statement, schemas, temporary)
+		p.touched.Definition = d.mayDefine(statement, schemas, temporary, p.policy.Declared)
 	}
 	p.writeSlots = srv.writeSlots(d, &p.touched)
 
@@ -174,10 +174,10 @@ func mayEndBlock(statement *parser.Statement) bool {
 // mayDefine tells whether a statement may change definitions, while the catalog is being loaded and nothing is served. Without an answer by
 // the catalog as it was, every statement in that time would have to start the load anew, and it would never end under load. That a function or
 // trigger became one that changes definitions a moment ago, and does so in this very time, is left to the watcher's next look.
-func (d *database) mayDefine(statement *parser.Statement, schemas []string, temporary catalog.Temporary) bool {
+func (d *database) mayDefine(statement *parser.Statement, schemas []string, temporary catalog.Temporary, declared *catalog.Declarations) bool {
 	if d.watcher != nil {
 		if latest := d.watcher.Latest(); latest != nil {
-			return invalidator.Touches(statement, schemas, temporary, latest).Definition
+			return invalidator.Touches(statement, schemas, temporary, latest, declared).Definition
 		}
 	}
 	for i := range statement.Commands {

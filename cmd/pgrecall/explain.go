@@ -101,7 +101,7 @@ func explainStatement(text string, c *config.Config, v *view) explanation {
 	}
 	d := cachepolicy.Decide(statement, v.scope, v.snapshot, c.Policy)
 	e.Relations, e.Settings = names(v.snapshot, d.Relations), d.Settings
-	touched := invalidator.Touches(statement, v.scope.Schemas, catalog.Temporary{}, v.snapshot)
+	touched := invalidator.Touches(statement, v.scope.Schemas, catalog.Temporary{}, v.snapshot, c.Policy.Declared)
 	e.Touches = touches(touched, v.snapshot)
 	switch {
 	case c.Cache == "off" && d.Verdict == cachepolicy.Cache:
