@@ -25,7 +25,7 @@ func (f *file) compile() {
 		var defect *cachepolicy.RuleError
 		if errors.As(cause, &defect) {
 			e.Path = defect.Path
-			if !strings.HasPrefix(e.Path, "rules") {
+			if !strings.HasPrefix(e.Path, "rules") && !strings.HasPrefix(e.Path, "functions") && !strings.HasPrefix(e.Path, "triggers") {
 				e.Path = "cache." + e.Path // where the file has the policy's defaults
 			}
 			e.What = strings.TrimPrefix(cause.Error(), defect.Path+": ")

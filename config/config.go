@@ -63,8 +63,8 @@ type Config struct {
 	// Epoch is the caller's.
 	Policy *cachepolicy.Policy
 
-	// rulesText is the rules as the file has them, to tell whether a reload changes any.
-	rulesText string
+	// The rules and declarations as the file has them, to tell whether a reload changes any.
+	rulesText, functionsText, triggersText string
 }
 
 // Defaults returns the configuration of a process that was told nothing. Its Policy is not
@@ -105,6 +105,12 @@ func Changed(old, new *Config) (applied, restart []string) {
 	}
 	if old.rulesText != new.rulesText {
 		applied = append(applied, "rules")
+	}
+	if old.functionsText != new.functionsText {
+		applied = append(applied, "functions")
+	}
+	if old.triggersText != new.triggersText {
+		applied = append(applied, "triggers")
 	}
 	return applied, restart
 }

@@ -81,6 +81,26 @@ func TestDefects(t *testing.T) {
 		"compiled: never ttl":   {"rules:\n  - ttl: 5s\n  - cache: never\n    ttl: 5s\n", `F:4: rules[1].ttl: has no meaning with cache: never: "5s"`},
 		"compiled: fingerprint": {"rules:\n  - ttl: 5s\n    match:\n      fingerprint: xyz\n", `F:4: rules[0].match.fingerprint: must be up to 16 hexadecimal digits, not all zero: "xyz"`},
 
+		"functions no list":           {"functions: {name: f}\n", `F:1: functions: want a list, got keys with values`},
+		"function no mapping":         {"functions: [f]\n", `F:1: functions[0]: want keys with values, got one value`},
+		"empty function":              {"functions:\n  - {}\n", `F:2: functions[0]: an empty declaration: it needs name and what it does`},
+		"function's unknown key":      {"functions:\n  - name: f\n    effect: none\n", `F:3: functions[0].effect: unknown key, did you mean "effects"?`},
+		"function's effects":          {"functions:\n  - name: f\n    effects: few\n", `F:3: functions[0].effects: must be none: "few"`},
+		"function without a name":     {"functions:\n  - effects: none\n", `F:2: functions[0].name: must not be empty`},
+		"function with types":         {"functions:\n  - {name: f(int), effects: none}\n", `F:2: functions[0].name: takes no argument types: it means all functions of that name: "f(int)"`},
+		"function in too many dots":   {"functions:\n  - {name: a.b.c, effects: none}\n", `F:2: functions[0].name: must be function or schema.function: "a.b.c"`},
+		"function that does nothing":  {"functions:\n  - name: f\n", `F:2: functions[0]: says nothing: it needs effects, reads or writes`},
+		"function in two minds":       {"functions:\n  - name: f\n    effects: none\n    writes: [t]\n", `F:4: functions[0].writes: contradicts effects: none`},
+		"function cached and writing": {"functions:\n  - name: f\n    writes: [t]\n    cache: true\n", `F:4: functions[0].cache: has no meaning for a function that writes`},
+		"function cached for nothing": {"functions:\n  - name: f\n    cache: true\n", `F:3: functions[0].cache: needs reads, or effects: none for a function that reads no relation`},
+		"function's cache":            {"functions:\n  - {name: f, reads: [t], cache: always}\n", `F:2: functions[0].cache: "always" is not one of true, false`},
+		"function's empty list":       {"functions:\n  - {name: f, reads: []}\n", `F:2: functions[0].reads: an empty list: leave the key out, or write effects: none`},
+		"function's relation":         {"functions:\n  - name: f\n    writes:\n      - t\n      - a.b.c\n", `F:5: functions[0].writes[1]: must be table or schema.table: "a.b.c"`},
+		"trigger's unknown key":       {"triggers:\n  - name: f\n    reads: [t]\n", `F:3: triggers[0].reads: unknown key`},
+		"trigger without a name":      {"triggers:\n  - {table: t, effects: none}\n", `F:2: triggers[0].name: must be the name of a trigger, * for any`},
+		"trigger's table":             {"triggers:\n  - {name: g, table: a.b.c, effects: none}\n", `F:2: triggers[0].table: must be table or schema.table: "a.b.c"`},
+		"trigger that does nothing":   {"triggers:\n  - {name: g, table: t}\n", `F:2: triggers[0]: says nothing: it needs effects or writes`},
+
 		"all of them at once": {"cache:\n  mode: x\nlog:\n  level: y\nother: 1\n", `F:2: cache.mode: "x" is not one of on, off, shadow
 F:4: log.level: "y" is not one of debug, info, warn, error
 F:5: other: unknown key`},

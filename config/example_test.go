@@ -73,4 +73,7 @@ func TestExampleRulesLoad(t *testing.T) {
 	if len(c.Policy.Rules) != 3 {
 		t.Errorf("%+v", c.Policy.Rules)
 	}
+	if d := c.Policy.Declared; d == nil || len(d.Functions) != 3 || len(d.Triggers) != 1 {
+		t.Errorf("%+v", d)
+	}
 }

@@ -108,8 +108,15 @@ func (f *file) mapping(node ast.Node, prefix string, table []setting) {
 	for _, e := range entries {
 		path := prefix + e.key
 		f.lines[path] = e.line
-		if path == "rules" {
+		switch path {
+		case "rules":
 			f.rules(e.value)
+			continue
+		case "functions":
+			f.functions(e.value)
+			continue
+		case "triggers":
+			f.triggers(e.value)
 			continue
 		}
 		known, section := -1, false
@@ -142,7 +149,7 @@ func keysUnder(prefix string, table []setting) []string {
 		}
 	}
 	if prefix == "" {
-		keys = append(keys, "rules")
+		keys = append(keys, "rules", "functions", "triggers")
 	}
 	return keys
 }

@@ -47,7 +47,7 @@ func FuzzLoad(f *testing.F) {
 				t.Errorf("%s: own value refused: %v", s.path, err)
 			}
 		}
-		again.rulesText = l.config.rulesText
+		again.rulesText, again.functionsText, again.triggersText = l.config.rulesText, l.config.functionsText, l.config.triggersText
 		if a, r := Changed(l.config, again); len(a)+len(r) > 0 {
 			t.Errorf("changed by a round: %v %v", a, r)
 		}

@@ -3,9 +3,11 @@ package config
 import (
 	"errors"
 	"fmt"
+	"github.com/pgrecall/pgrecall/catalog"
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -114,6 +116,48 @@ rules:
 	}
 	if r[2].Cache != cachepolicy.CacheNever || r[2].Match.Schema != "ledger" {
 		t.Errorf("%+v", r[2])
+	}
+}
+
+func TestDeclarations(t *testing.T) {
+	c, err := LoadFile(write(t, `
+functions:
+  - {name: audit.*, effects: none}
+  - name: refresh
+    reads: orders
+    writes: [public.totals, "log_*"]
+  - name: rate
+    reads: [rates]
+    cache: true
+triggers:
+  - name: orders_audit
+    table: public.orders
+    effects: none
+  - {name: "*", writes: log}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &catalog.Declarations{
+		Functions: []catalog.FunctionDeclaration{
+			{Name: "audit.*", Effects: catalog.EffectsNone},
+			{Name: "refresh", Reads: []string{"orders"}, Writes: []string{"public.totals", "log_*"}},
+			{Name: "rate", Reads: []string{"rates"}, Cache: true},
+		},
+		Triggers: []catalog.TriggerDeclaration{
+			{Name: "orders_audit", Table: "public.orders", Effects: catalog.EffectsNone},
+			{Name: "*", Writes: []string{"log"}},
+		},
+	}
+	if !reflect.DeepEqual(c.Policy.Declared, want) {
+		t.Errorf("%+v", c.Policy.Declared)
+	}
+	other, err := LoadFile(write(t, "functions: [{name: f, effects: none}]\ntriggers: [{name: g, effects: none}]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if applied, restart := Changed(c, other); !slices.Equal(applied, []string{"functions", "triggers"}) || len(restart) > 0 {
+		t.Errorf("changed %v %v", applied, restart)
 	}
 }
 
