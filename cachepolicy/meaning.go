@@ -28,9 +28,9 @@ func (r Reason) Meaning() (what, change string) {
 	case ReasonNoRelation:
 		return "It reads no relation: there is nothing that would ever invalidate its answer.", "Nothing; such a statement is cheap for PostgreSQL."
 	case ReasonVolatile:
-		return "A volatile function may return something else, or write, at each call.", "Call it in a statement of its own; declare your own function IMMUTABLE if it is."
+		return "A volatile function may return something else, or write, at each call.", "Call it in a statement of its own; make your own function STABLE if it only reads, or declare it under functions in the configuration."
 	case ReasonStable:
-		return "A STABLE function may read the clock, tables or settings that pgrecall does not see.", "For now() and its family pass the time as a parameter, rounded; give current_setting a constant name; declare your own function IMMUTABLE if it is, or write its query out."
+		return "A STABLE function may read the clock, tables or settings that pgrecall does not see.", "For now() and its family pass the time as a parameter, rounded; give current_setting a constant name; declare what your own function reads under functions in the configuration, or write its query out."
 	case ReasonUnknownFunction:
 		return "The catalog has no function of that name that the session would find.", "Check the name and the search_path; a new function is known within the catalog interval."
 	case ReasonUnknownOperator:

@@ -4,6 +4,10 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/pgrecall/pgrecall/catalog"
+	"github.com/pgrecall/pgrecall/internal/pgtest"
+	"github.com/pgrecall/pgrecall/proxy"
 )
 
 const effectsSchema = `
@@ -79,5 +83,73 @@ func TestEffectsOfTriggersAndFunctions(t *testing.T) {
 				t.Errorf("after %q: that %s is still cached is %v", step.sql, relation, !want)
 			}
 		}
+	}
+}
+
+const readsSchema = `
+CREATE TABLE price (item int, amount int); INSERT INTO price VALUES (1, 10); CREATE TABLE tax (rate int); INSERT INTO tax VALUES (2);
+CREATE TABLE other (id int); INSERT INTO other VALUES (1);
+CREATE FUNCTION gross(i int) RETURNS int LANGUAGE plpgsql STABLE AS $$ DECLARE a int; BEGIN SELECT amount INTO a FROM price WHERE item = i; RETURN a * (SELECT rate FROM tax); END $$;
+CREATE FUNCTION tax_rate() RETURNS int LANGUAGE plpgsql AS $$ DECLARE n int; BEGIN EXECUTE 'SELECT rate FROM tax' INTO n; RETURN n; END $$;
+CREATE FUNCTION writing() RETURNS int LANGUAGE sql AS $$ UPDATE other SET id = id + 1 RETURNING id $$;
+CREATE FUNCTION pretends() RETURNS int LANGUAGE sql STABLE AS $$ SELECT writing() $$;
+CREATE SCHEMA a; CREATE SCHEMA b; CREATE TABLE a.item (n int); CREATE TABLE b.item (n int); INSERT INTO a.item VALUES (1); INSERT INTO b.item VALUES (2);
+SET check_function_bodies = off; CREATE FUNCTION items() RETURNS bigint LANGUAGE sql STABLE AS 'SELECT sum(n) FROM item';
+`
+
+// TestFunctionsAnswersAreCached: answers of functions come from the cache until something that they read changes.
+func TestFunctionsAnswersAreCached(t *testing.T) {
+	r := startOn(t, pgtest.Shared(t).NewDatabase(t), func(o *proxy.Options) {
+		o.Policy.Declared = &catalog.Declarations{Functions: []catalog.FunctionDeclaration{{Name: "tax_rate", Reads: []string{"tax"}, Cache: true}}}
+		if err := o.Policy.Compile(); err != nil {
+			t.Fatal(err)
+		}
+	}, readsSchema)
+	reader, writer, direct := r.connect(), r.connect(), r.direct()
+	hit := func(sql string) bool {
+		t.Helper()
+		before := r.hits()
+		if got, want := value(t, reader, sql), value(t, direct, sql); got != want {
+			t.Errorf("%s: %q through pgrecall, %q without", sql, got, want)
+		}
+		return r.hits() > before
+	}
+	for _, step := range []struct {
+		query, write string
+		changes      bool
+	}{
+		{"SELECT gross(1)", "UPDATE price SET amount = 20", true},
+		{"SELECT gross(1)", "UPDATE tax SET rate = 3", true},
+		{"SELECT gross(1)", "UPDATE other SET id = 3", false},
+		{"SELECT tax_rate()", "UPDATE tax SET rate = 4", true},
+		{"SELECT tax_rate()", "UPDATE price SET amount = 5", false},
+		{"SELECT id FROM other", "SELECT pretends()", true},
+		{"SELECT gross(1)", "CREATE OR REPLACE FUNCTION gross(i int) RETURNS int LANGUAGE sql STABLE AS 'SELECT max(id) FROM other'", true},
+		{"SELECT gross(1)", "UPDATE other SET id = 44", true},
+	} {
+		hit(step.query)
+		if !hit(step.query) {
+			t.Errorf("%s isn't cached", step.query)
+		}
+		mustExec(t, writer, step.write)
+		r.waitReady()
+		if hit(step.query) == step.changes {
+			t.Errorf("after %s: that %s is still cached is %v", step.write, step.query, !step.changes)
+		}
+	}
+	// One text, one function, two paths.
+	for _, path := range []string{"a, public", "b, public", "a, public"} {
+		reader = r.connect() // a statement that was prepared under another path isn't answered from the cache
+		mustExec(t, reader, "SET search_path = "+path)
+		mustExec(t, direct, "SET search_path = "+path)
+		hit("SELECT items()")
+		if !hit("SELECT items()") {
+			t.Errorf("items() isn't cached under %s", path)
+		}
+	}
+	mustExec(t, reader, "CREATE TEMP TABLE item (n int)")
+	mustExec(t, direct, "CREATE TEMP TABLE item (n int)")
+	if hit("SELECT items()") || hit("SELECT items()") {
+		t.Error("a function that may read a temporary relation is cached")
 	}
 }

@@ -34,6 +34,7 @@ type explanation struct {
 	Settings    []string `json:"settings,omitempty"`  // custom ones, likewise
 	Invalidated []string `json:"invalidated_by,omitempty"`
 	Touches     []string `json:"touches,omitempty"` // what it invalidates itself
+	Declare     string   `json:"declare,omitempty"` // what to write into the configuration, so that it invalidates less
 	Database    string   `json:"database"`
 	User        string   `json:"user"`
 	Schemas     []string `json:"schemas"`
@@ -103,7 +104,12 @@ func explainStatement(text string, c *config.Config, v *view) explanation {
 	e.Relations, e.Settings = names(v.snapshot, d.Relations), d.Settings
 	touched := invalidator.Touches(statement, v.scope.Schemas, catalog.Temporary{}, v.snapshot, c.Policy.Declared)
 	e.Touches = touches(touched, v.snapshot)
+	if touched.Culprit != "" {
+		e.Declare = "functions: [{name: " + touched.Culprit + ", writes: [...]}], or effects: none, if that is true"
+	}
 	switch {
+	case d.Verdict == cachepolicy.Cache && (!touched.Nothing() || touched.Definition || touched.Settings || touched.Locks):
+		d.Verdict, d.Reason = cachepolicy.Bypass, cachepolicy.ReasonNotRead // a function that claims to be STABLE
 	case c.Cache == "off" && d.Verdict == cachepolicy.Cache:
 		d.Verdict, d.Reason = cachepolicy.Bypass, cachepolicy.ReasonCacheOff
 	case directive.Off && d.Verdict == cachepolicy.Cache:
@@ -147,7 +153,7 @@ func (e *explanation) cached(d cachepolicy.Decision, directive parser.Directive)
 	}
 	e.Invalidated = append(e.Invalidated,
 		"a change of definitions or rights in the database",
-		"a write of unknown effect (a volatile function, DO, CALL, a trigger's table)",
+		"a write of unknown effect (a function or trigger that can't be read and isn't declared)",
 		"its TTL, which also bounds the age after writes that bypass pgrecall",
 		"POST /api/flush")
 }

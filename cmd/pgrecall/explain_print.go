@@ -49,6 +49,7 @@ func (e *explanation) print(w io.Writer) {
 	line("settings", strings.Join(e.Settings, ", "))
 	lines("invalidated", e.Invalidated)
 	line("touches", strings.Join(e.Touches, ", "))
+	line("declare", e.Declare)
 	line("database", e.Database)
 	line("user", e.User)
 	line("schemas", strings.Join(e.Schemas, ", "))

@@ -19,7 +19,12 @@ CREATE TABLE notes (id int, tenant text); ALTER TABLE notes ENABLE ROW LEVEL SEC
 CREATE POLICY p ON notes USING (tenant = current_setting('app.tenant', true));
 CREATE SCHEMA shop; CREATE TABLE shop.goods (id int);
 CREATE SCHEMA explain_guest; CREATE TABLE explain_guest.own (id int);
-CREATE FUNCTION tick() RETURNS int LANGUAGE sql VOLATILE AS 'SELECT 1';`
+CREATE FUNCTION tick() RETURNS int LANGUAGE sql VOLATILE AS 'SELECT 1';
+CREATE FUNCTION count_b() RETURNS bigint LANGUAGE sql STABLE AS 'SELECT count(*) FROM shop.goods';
+CREATE FUNCTION hidden() RETURNS int LANGUAGE plpgsql AS $$BEGIN EXECUTE 'SELECT 1'; RETURN 1; END$$;
+CREATE FUNCTION shop.any_trigger() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM public.hidden(); RETURN NEW; END$$;
+CREATE TABLE traced (id int); CREATE TRIGGER trace AFTER INSERT ON traced FOR EACH ROW EXECUTE FUNCTION shop.any_trigger();
+CREATE TABLE declared (id int); CREATE TRIGGER declared AFTER INSERT ON declared FOR EACH ROW EXECUTE FUNCTION shop.any_trigger();`
 
 func TestExplain(t *testing.T) {
 	server := pgtest.Shared(t)
@@ -40,7 +45,7 @@ func TestExplain(t *testing.T) {
 		exec("DROP OWNED BY explain_guest, explain_shop; DROP ROLE explain_guest, explain_shop")
 		_ = conn.Close(t.Context())
 	}()
-	file := writeFile(t, "rules:\n  - name: goods\n    match: {tables: [shop.goods]}\n    ttl: 5s\n  - match: {tables: [b]}\n    cache: never\n")
+	file := writeFile(t, "rules:\n  - name: goods\n    match: {tables: [shop.goods]}\n    ttl: 5s\n  - match: {tables: [b]}\n    cache: never\ntriggers:\n  - {name: declared, table: public.declared, writes: [public.a]}\n")
 
 	for name, test := range map[string]struct {
 		args []string
@@ -56,11 +61,17 @@ func TestExplain(t *testing.T) {
 		"volatile":  {args: []string{"SELECT tick() FROM a"}, want: explanation{Verdict: "bypass", Reason: "volatile_function"}},
 		"insert":    {args: []string{"INSERT INTO a VALUES (1)"}, want: explanation{Verdict: "write", Reason: "not_read", Touches: []string{"public.a"}}},
 		"cascade":   {args: []string{"DELETE FROM a"}, want: explanation{Verdict: "write", Reason: "not_read", Touches: []string{"public.a", "public.b"}}},
-		"begin":     {args: []string{"BEGIN"}, want: explanation{Verdict: "bypass", Reason: "not_read"}},
 		"settings":  {args: []string{"SELECT * FROM notes WHERE id = current_setting('app.note')::int"}, want: explanation{Verdict: "cache", TTL: "60s", Relations: []string{"public.notes"}, Settings: []string{"app.note", "app.tenant"}}},
-		"not here":  {args: []string{"SELECT * FROM goods"}, want: explanation{Verdict: "bypass", Reason: "unknown_relation"}},
-		"user":      {args: []string{"SELECT * FROM goods", "--user", "explain_shop"}, want: explanation{Verdict: "cache", TTL: "5s", Rule: "goods", Relations: []string{"shop.goods"}}},
-		"$user":     {args: []string{"SELECT * FROM own", "--user=explain_guest"}, want: explanation{Verdict: "cache", TTL: "60s", Relations: []string{"explain_guest.own"}}},
+		"reads":     {args: []string{"SELECT count_b() FROM a"}, want: explanation{Verdict: "cache", TTL: "60s", Relations: []string{"public.a", "shop.goods"}}},
+		"trigger": {args: []string{"INSERT INTO traced VALUES (1)"}, want: explanation{
+			Verdict: "write", Reason: "not_read", Declare: "functions: [{name: public.hidden, writes: [...]}], or effects: none, if that is true",
+			Touches: []string{"everything in this database (trigger trace on public.traced: function public.hidden: the body executes SQL that it makes at run time)"},
+		}},
+		"declared": {args: []string{"INSERT INTO declared VALUES (1)"}, want: explanation{Verdict: "write", Reason: "not_read", Touches: []string{"public.a", "public.b", "public.declared"}}},
+		"begin":    {args: []string{"BEGIN"}, want: explanation{Verdict: "bypass", Reason: "not_read"}},
+		"not here": {args: []string{"SELECT * FROM goods"}, want: explanation{Verdict: "bypass", Reason: "unknown_relation"}},
+		"user":     {args: []string{"SELECT * FROM goods", "--user", "explain_shop"}, want: explanation{Verdict: "cache", TTL: "5s", Rule: "goods", Relations: []string{"shop.goods"}}},
+		"$user":    {args: []string{"SELECT * FROM own", "--user=explain_guest"}, want: explanation{Verdict: "cache", TTL: "60s", Relations: []string{"explain_guest.own"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			status, stdout, stderr := runCommand(t, []string{"DATABASE_URL=" + dsn},
@@ -80,6 +91,9 @@ func TestExplain(t *testing.T) {
 			}
 			if test.want.Verdict == "write" && !slices.Equal(got.Touches, test.want.Touches) {
 				t.Errorf("touches %q, want %q", got.Touches, test.want.Touches)
+			}
+			if got.Declare != test.want.Declare {
+				t.Errorf("declare %q, want %q", got.Declare, test.want.Declare)
 			}
 			if (got.Meaning == "" || got.Change == "") != (got.Verdict == "cache") {
 				t.Errorf("a sentence is missing or too many: %s", stdout)
