@@ -80,6 +80,7 @@ var bodyTests = []struct{ language, text, want string }{
 	{"plpgsql", "BEGIN FOR a, b.c IN SELECT x FROM t ORDER BY f(x) LOOP UPDATE u SET a = 1; END LOOP; FOR r IN DELETE FROM v RETURNING * LOOP NULL; END LOOP; END", "+u2 +v3 f() t"},
 	{"plpgsql", "BEGIN FOREACH a SLICE 1 IN ARRAY f(1) LOOP PERFORM g(); END LOOP; WHILE h(1) LOOP NULL; END LOOP; <<l>> LOOP EXIT l; END LOOP l; END", "f() g() h()"},
 	{"plpgsql", "BEGIN RETURN QUERY SELECT a FROM t; RETURN QUERY DELETE FROM u RETURNING *; RETURN NEXT f(1); RETURN NEXT; RETURN; END", "+u3 f() t"},
+	{"plpgsql", "BEGIN RETURN QUERY SELECT 10 INTO x; END", "<SELECT INTO>"},
 	{"plpgsql", "BEGIN RETURN (SELECT max(x) FROM t); END", "max() t"},
 	{"plpgsql", "BEGIN RETURN count(*) FROM t; END", "count() t"},
 	{"plpgsql", "BEGIN RAISE NOTICE 'a % b %', f(1), g(2) USING HINT = h(3), DETAIL := 'x'; RAISE; RAISE EXCEPTION 'x'; RAISE division_by_zero; RAISE SQLSTATE '22012' USING MESSAGE = i(4); RAISE USING MESSAGE = 'x'; END", "f() g() h() i() notices"},

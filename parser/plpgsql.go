@@ -177,6 +177,13 @@ func (p *plpgsql) command() {
 	}
 }
 
+// query takes in an SQL command that yields rows, up to a semicolon.
+func (p *plpgsql) query() {
+	if text, end := p.until(";"); end != "" {
+		p.body.add(text)
+	}
+}
+
 // options reads what may stand before the outer block.
 func (p *plpgsql) options() {
 	for p.takesSymbol("#") {
@@ -287,7 +294,7 @@ func (p *plpgsql) cursor(name string) {
 		p.fail()
 	}
 	p.cursors[name] = true
-	p.command()
+	p.query()
 }
 
 // untilClosed is until with the bracket that closes the one before as a further end.

@@ -248,7 +248,7 @@ func (p *plpgsql) returnStatement() {
 	case p.word(0) == "query" && p.word(1) == "execute":
 		p.stop(ErrDynamic)
 	case p.takes("query"):
-		p.command()
+		p.query()
 	case p.word(0) == "next" && p.symbol(1) == ";":
 		p.at += 2
 	default:
@@ -309,7 +309,7 @@ func (p *plpgsql) open() {
 			p.stop(ErrDynamic)
 			return
 		}
-		p.command()
+		p.query()
 		return
 	}
 	if !p.cursors[name] {
