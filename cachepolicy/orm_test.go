@@ -113,7 +113,7 @@ func TestStatementsOfFrameworks(t *testing.T) {
 		{"PostgREST", `SELECT row_to_json(r), to_json(r.tags), json_build_object('a', r.price) FROM (SELECT * FROM active_products) r`, ""},
 		{"PostgREST", `select set_config('search_path', $1, true), set_config('role', $2, true), set_config('request.jwt.claims', $3, true)`, cachepolicy.ReasonVolatile},
 		{"PostgREST", `SELECT id FROM orders WHERE user_id = (current_setting('request.jwt.claims', true)::json ->> 'sub')::int`, ""},
-		{"Supabase", `SELECT id FROM orders WHERE user_id = tenant()`, cachepolicy.ReasonStable},
+		{"Supabase", `SELECT id FROM orders WHERE user_id = tenant()`, ""},
 
 		{"Ecto", `SELECT p0."id", p0."name" FROM "products" AS p0 WHERE (p0."id" = ANY($1)) ORDER BY p0."id"`, ""},
 		{"Ecto", `SELECT o0."id", sum(o1."quantity"::float) FROM "orders" AS o0 INNER JOIN "order_items" AS o1 ON o1."order_id" = o0."id" GROUP BY o0."id" HAVING (sum(o1."quantity") > 5)`, ""},
