@@ -22,6 +22,21 @@ func Look(ctx context.Context, conn *pgx.Conn, last *Seen) (now *Seen, loaded bo
 	return &Seen{after}, before == nil || after.snapshot != before.snapshot, nil
 }
 
+// Compare tells whether the catalogues have the same row versions as at the last look or comparison. It loads nothing.
+func Compare(ctx context.Context, conn *pgx.Conn, last *Seen) (now *Seen, same bool, err error) {
+	state, transactions, err := open(ctx, conn)
+	if err != nil {
+		return nil, false, err
+	}
+	f, err := readFingerprint(ctx, conn, last.seen.fingerprint.horizon)
+	if err != nil {
+		return nil, false, err
+	}
+	after := *last.seen
+	after.state, after.transactions, after.fingerprint = state, transactions, f
+	return &Seen{&after}, f.since(last.seen.fingerprint), rollback(ctx, conn)
+}
+
 // WhileLoaded calls probe when everything has been read and the transaction has not ended.
 func WhileLoaded(ctx context.Context, conn *pgx.Conn, probe func()) error {
 	if _, _, err := open(ctx, conn); err != nil {
