@@ -333,11 +333,22 @@ func (s *session) servable() bool {
 	return f.scope.readCommitted || byte(s.status.Load()) != wire.StatusIdle
 }
 
+// readsAlike tells whether a text means the same under every client_encoding and under standard_conforming_strings on and off: it
+// has neither a backslash nor a byte that could belong to another character.
+func readsAlike(text []byte) bool {
+	for _, c := range text {
+		if c >= 0x80 || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
 // read makes the canonical text of a statement, valid until the next call. A text that can't be trusted to be read as the server does is the
 // unknown statement; otherwise statement is nil and still to be analysed.
 func (s *session) read(text []byte) (statement *parser.Statement, canonical []byte, directive parser.Directive) {
 	f := &s.frontend
-	if !s.decodable.Load() || f.settingsInFlight || bytes.IndexByte(text, 0) >= 0 {
+	if (!s.decodable.Load() || f.settingsInFlight) && !readsAlike(text) || bytes.IndexByte(text, 0) >= 0 {
 		return unknownStatement, nil, directive
 	}
 	canonical, directive, ok := parser.Canonicalize(f.canonical[:0], text)

@@ -292,3 +292,31 @@ func TestErrorsInvalidateNothing(t *testing.T) {
 		}
 	})
 }
+
+// TestOtherStringsInvalidateWhatTheyTouch: a session whose texts could be read otherwise is not taken for one that may do anything, where
+// the text leaves no doubt.
+func TestOtherStringsInvalidateWhatTheyTouch(t *testing.T) {
+	r := start(t, "CREATE TABLE t (id int, s text)", "CREATE TABLE other (id int)", "INSERT INTO t VALUES (1)", "INSERT INTO other VALUES (1)")
+	c, reader := r.connect("default_query_exec_mode=exec"), r.connect("default_query_exec_mode=exec")
+	for _, setting := range []string{"SET standard_conforming_strings = off", "SET client_encoding = 'SJIS'"} {
+		mustExec(t, c, setting)
+		eventually(t, "hits", func() bool {
+			before := r.hits()
+			value(t, reader, "SELECT count(*) FROM other")
+			return r.hits() > before
+		})
+		hits := r.hits()
+		mustExec(t, c, "UPDATE t SET id = id + 1")
+		value(t, reader, "SELECT count(*) FROM other")
+		if r.hits() != hits+1 {
+			t.Errorf("%s: a write to another table has invalidated", setting)
+		}
+		want := value(t, r.direct(), "SELECT id::text FROM t")
+		if got := value(t, reader, "SELECT id::text FROM t"); got != want {
+			t.Errorf("%s: %s, want %s", setting, got, want)
+		}
+		mustExec(t, c, `UPDATE t SET s = 'a\\b'`)
+		value(t, reader, "SELECT count(*) FROM other")
+		mustExec(t, c, "RESET ALL")
+	}
+}
