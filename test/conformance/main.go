@@ -25,8 +25,8 @@ type options struct {
 
 func main() {
 	var o options
-	flag.StringVar(&o.suites, "suites", "regression,isolation", "`names` of the suites to run")
-	flag.StringVar(&o.routes, "routes", "direct,relay,pgrecall", "`ways` to run them: direct, relay, pgrecall, shadow")
+	flag.StringVar(&o.suites, "suites", "regression,isolation,pgx,psycopg2,asyncpg", "`names` of the suites to run")
+	flag.StringVar(&o.routes, "routes", "direct,relay,pgrecall,shadow", "`ways` to run them: direct, relay, pgrecall, verified, shadow")
 	flag.StringVar(&o.keep, "keep", "", "`directory` for all output; a temporary one, removed after a run without differences, when empty")
 	flag.StringVar(&o.publish, "publish", "", "Markdown `file` whose measured part is replaced")
 	flag.IntVar(&o.passes, "passes", 0, "how often the regression suite runs in the same place; 0 for its own default")
@@ -81,7 +81,7 @@ func run(ctx context.Context, o options) (err error) {
 			ways = append(ways, r)
 		}
 	}
-	suites, err := chosen(o, pg)
+	suites, err := chosen(o, pg, directory)
 	if err != nil {
 		return err
 	}
@@ -93,8 +93,11 @@ func run(ctx context.Context, o options) (err error) {
 }
 
 // chosen returns the suites that were asked for.
-func chosen(o options, pg *postgres) ([]*suite, error) {
-	known := map[string]*suite{"regression": regressionSuite(pg), "isolation": isolationSuite(pg)}
+func chosen(o options, pg *postgres, directory string) ([]*suite, error) {
+	known := map[string]*suite{
+		"regression": regressionSuite(pg), "isolation": isolationSuite(pg), "pgx": pgxSuite(directory),
+		"psycopg2": sqlalchemySuite("psycopg2", directory), "asyncpg": sqlalchemySuite("asyncpg", directory),
+	}
 	var suites []*suite
 	for name := range strings.SplitSeq(o.suites, ",") {
 		s := known[name]
@@ -119,6 +122,9 @@ func runAll(ctx context.Context, pg *postgres, suites []*suite, ways []route, di
 			}
 		}
 		for _, way := range ways {
+			if way.serial && !s.verified {
+				continue
+			}
 			place := filepath.Join(directory, strings.ReplaceAll(s.name, " ", "-")+"-"+way.name)
 			r := way.run(ctx, pg, s, place)
 			if ctx.Err() != nil {

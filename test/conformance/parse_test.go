@@ -75,3 +75,33 @@ func TestPublishReplacesTheMeasuredPart(t *testing.T) {
 		t.Errorf("%q %v", content, err)
 	}
 }
+
+func TestParseGoTest(t *testing.T) {
+	found, err := parseGoTest(strings.NewReader(`{"Action":"run","Package":"github.com/jackc/pgx/v5/pgconn","Test":"TestA"}
+{"Action":"pass","Package":"github.com/jackc/pgx/v5/pgconn","Test":"TestA"}
+no event
+{"Action":"skip","Package":"github.com/jackc/pgx/v5","Test":"TestB"}
+{"Action":"fail","Package":"github.com/jackc/pgx/v5/pgconn"}
+{"Action":"pass","Package":"github.com/jackc/pgx/v5"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (results{"/pgconn TestA": passed, " TestB": skipped, "/pgconn ": failed}); !reflect.DeepEqual(found, want) {
+		t.Errorf("%v, want %v", found, want)
+	}
+}
+
+func TestParseJUnit(t *testing.T) {
+	found, err := parseJUnit(strings.NewReader(`<testsuites><testsuite>
+<testcase classname="test.test_suite.A" name="a"/>
+<testcase classname="test.test_suite.A" name="b"><failure message="x"/></testcase>
+<testcase classname="test.test_suite.A" name="c"><skipped/></testcase>
+<testcase classname="test.test_suite.A" name="a"><error/></testcase>
+</testsuite></testsuites>`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (results{"A.a": failed, "A.b": failed, "A.c": skipped}); !reflect.DeepEqual(found, want) {
+		t.Errorf("%v, want %v", found, want)
+	}
+}

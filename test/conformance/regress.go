@@ -15,9 +15,13 @@ import (
 // regressionSuite is src/test/regress with its parallel schedule, as `make installcheck-parallel` runs it.
 func regressionSuite(pg *postgres) *suite {
 	return &suite{
-		name: "PostgreSQL regression", bound: 10 * time.Minute, passes: 2,
+		name: "PostgreSQL regression", bound: 10 * time.Minute, passes: 2, verified: true,
 		run: func(ctx context.Context, p place) (results, error) {
-			return pgRegress(ctx, pg, p, "regress", "pg_regress", "parallel_schedule", "--max-concurrent-tests=20")
+			parallel := "--max-concurrent-tests=20"
+			if p.serial {
+				parallel = "--max-connections=1"
+			}
+			return pgRegress(ctx, pg, p, "regress", "pg_regress", "parallel_schedule", parallel)
 		},
 	}
 }
@@ -25,7 +29,7 @@ func regressionSuite(pg *postgres) *suite {
 // isolationSuite is src/test/isolation, as `make installcheck` runs it.
 func isolationSuite(pg *postgres) *suite {
 	return &suite{
-		name: "PostgreSQL isolation", bound: 10 * time.Minute, passes: 1,
+		name: "PostgreSQL isolation", bound: 10 * time.Minute, passes: 1, verified: true,
 		run: func(ctx context.Context, p place) (results, error) {
 			return pgRegress(ctx, pg, p, "isolation", "pg_isolation_regress", "isolation_schedule")
 		},

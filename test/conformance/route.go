@@ -13,6 +13,8 @@ import (
 // route is a way from a suite's clients to the cluster.
 type route struct {
 	name string
+	// serial runs one test at a time, since every statement waits for the catalog after another one's definition.
+	serial bool
 	// start puts something in front of the cluster; nil leads straight to it.
 	start func(ctx context.Context, s *pgtest.Server, directory string) (*process, error)
 }
@@ -42,8 +44,17 @@ func routes(p programs) []route {
 			return startProcess(ctx, directory, p.relay, "--upstream", s.Address())
 		}},
 		pgrecallRoute("pgrecall", p),
-		pgrecallRoute("shadow", p, "--cache", "shadow"),
+		serial(pgrecallRoute("verified", p, "--verify", "100%", "--catalog-wait", "2s")),
+		serial(pgrecallRoute("shadow", p, "--cache", "shadow", "--verify", "100%", "--catalog-wait", "2s")),
 	}
+}
+
+// serialFactor is how many times longer a suite may take by a serial way.
+const serialFactor = 6
+
+func serial(r route) route {
+	r.serial = true
+	return r
 }
 
 // pgrecallRoute is pgrecall with its default configuration and an account of its own, so that it caches.
@@ -75,7 +86,11 @@ func freeAddress() (string, error) {
 // run runs a suite on a fresh cluster by one way. directory gets all output.
 func (r route) run(ctx context.Context, pg *postgres, s *suite, directory string) (rep report) {
 	rep = report{suite: s, route: r.name, results: results{}}
-	ctx, cancel := context.WithTimeout(ctx, s.bound)
+	bound := s.bound
+	if r.serial {
+		bound *= serialFactor
+	}
+	ctx, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
 	server, err := pg.start(ctx, s.settings...)
 	if err != nil {
@@ -89,7 +104,7 @@ func (r route) run(ctx context.Context, pg *postgres, s *suite, directory string
 			return rep
 		}
 	}
-	at := place{server: server, host: server.Host(), port: fmt.Sprint(server.Port())}
+	at := place{serial: r.serial, server: server, host: server.Host(), port: fmt.Sprint(server.Port())}
 	var proc *process
 	if r.start != nil {
 		if proc, rep.err = r.start(ctx, server, directory); rep.err != nil {
@@ -100,7 +115,11 @@ func (r route) run(ctx context.Context, pg *postgres, s *suite, directory string
 			return rep
 		}
 	}
-	for pass := range s.passes {
+	passes := s.passes
+	if r.serial { // each read is executed again already
+		passes = 1
+	}
+	for pass := range passes {
 		at.directory = filepath.Join(directory, fmt.Sprintf("pass-%d", pass+1))
 		began := now()
 		found, err := s.run(ctx, at)

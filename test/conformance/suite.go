@@ -37,6 +37,7 @@ type place struct {
 	host      string
 	port      string
 	directory string // for the suite's output
+	serial    bool   // one test at a time
 }
 
 // suite is somebody's test suite.
@@ -44,6 +45,7 @@ type suite struct {
 	name     string
 	bound    time.Duration // a run that takes longer hangs
 	passes   int           // how often it runs in the same place, so that the later ones meet a warm cache
+	verified bool          // runs by the serial ways, too
 	settings []string      // lines of postgresql.conf
 	fetch    func(ctx context.Context) error
 	prepare  func(ctx context.Context, s *pgtest.Server) error // the cluster, once

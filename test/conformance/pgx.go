@@ -1,0 +1,139 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/pgrecall/pgrecall/internal/pgtest"
+)
+
+// pgxModule is the driver whose tests are run, in the version of go.mod.
+const pgxModule = "github.com/jackc/pgx/v5"
+
+// pgxSuite is pgx's own test suite.
+func pgxSuite(directory string) *suite {
+	source := filepath.Join(directory, "pgx")
+	return &suite{
+		name: "pgx", bound: 14 * time.Minute, passes: 1,
+		fetch: func(ctx context.Context) error { return copyModule(ctx, source) },
+		prepare: func(ctx context.Context, s *pgtest.Server) error {
+			if err := s.Exec(ctx, "postgres", "CREATE DATABASE pgx_test"); err != nil {
+				return err
+			}
+			return s.Exec(ctx, "pgx_test", pgxSetup)
+		},
+		run: func(ctx context.Context, p place) (results, error) { return runPgx(ctx, source, p) },
+	}
+}
+
+// pgxSetup is pgx's testsetup/postgresql_setup.sql as far as the tests need it without TLS.
+const pgxSetup = `
+CREATE EXTENSION hstore;
+CREATE EXTENSION ltree;
+CREATE DOMAIN uint64 AS numeric(20,0);
+CREATE USER pgx_md5 SUPERUSER PASSWORD 'secret';
+CREATE USER " tricky, ' } "" \ test user " SUPERUSER PASSWORD 'secret'`
+
+// copyModule copies the module out of Go's cache, which is read-only.
+func copyModule(ctx context.Context, target string) error {
+	out, err := output(ctx, "", "go", "mod", "download", "-json", pgxModule)
+	if err != nil {
+		return err
+	}
+	var module struct{ Dir string }
+	if err := json.Unmarshal(out, &module); err != nil {
+		return fmt.Errorf("go mod download: %w", err)
+	}
+	if err := os.RemoveAll(target); err != nil {
+		return err
+	}
+	return os.CopyFS(target, os.DirFS(module.Dir))
+}
+
+// runPgx runs the tests of all packages that talk to a server.
+func runPgx(ctx context.Context, source string, p place) (results, error) {
+	if err := os.MkdirAll(p.directory, 0o755); err != nil {
+		return nil, err
+	}
+	dsn := fmt.Sprintf("host=%s port=%s user=pgx_md5 password=secret dbname=pgx_test", p.host, p.port)
+	command := exec.CommandContext(ctx, "go", "test", "-json", "-count=1", "-timeout=10m",
+		".", "./pgconn/...", "./pgtype/...", "./pgxpool/...", "./stdlib/...", "./tracelog/...", "./multitracer/...")
+	command.Dir = source
+	command.Env = append(clean(os.Environ()), "PGX_TEST_DATABASE="+dsn, "PGX_TEST_TCP_CONN_STRING="+dsn, "GOFLAGS=-mod=mod", "GOWORK=off")
+	return runGroup(command, filepath.Join(p.directory, "log"), parseGoTest)
+}
+
+// runGroup runs a command with its children in a process group, all of which end with its context, and reads the outcomes from
+// its output. A command that fails is an error only where no test did.
+func runGroup(command *exec.Cmd, logFile string, parse func(io.Reader) (results, error)) (results, error) {
+	log, err := os.Create(logFile)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	var stderr bytes.Buffer
+	command.Stdout, command.Stderr = log, &stderr
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	command.Cancel = func() error { return syscall.Kill(-command.Process.Pid, syscall.SIGKILL) }
+	command.WaitDelay = stopBound
+	runErr := command.Run()
+	if _, err := log.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
+	found, err := parse(log)
+	if err != nil {
+		return nil, errors.Join(runErr, err)
+	}
+	if runErr != nil && found.count(failed) == 0 {
+		return found, fmt.Errorf("%s: %w: %s, see %s", filepath.Base(command.Path), runErr, firstLines(stderr.String()), logFile)
+	}
+	return found, nil
+}
+
+func firstLines(text string) string {
+	lines := strings.SplitN(strings.TrimSpace(text), "\n", 6)
+	return strings.Join(lines[:min(len(lines), 5)], "; ")
+}
+
+// parseGoTest reads the events of go test -json. A package that ended without its tests having failed, by a panic or its time limit, counts
+// as a failed test.
+func parseGoTest(log io.Reader) (results, error) {
+	found := results{}
+	lines := bufio.NewReader(log)
+	for {
+		line, err := lines.ReadBytes('\n')
+		var event struct{ Action, Package, Test string }
+		if json.Unmarshal(line, &event) == nil {
+			name := strings.TrimSuffix(strings.TrimPrefix(event.Package, pgxModule), "/") + " " + event.Test
+			switch event.Action {
+			case "pass":
+				if event.Test != "" {
+					found[name] = passed
+				}
+			case "skip":
+				if event.Test != "" {
+					found[name] = skipped
+				}
+			case "fail":
+				found[name] = failed
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return found, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+}
