@@ -40,7 +40,7 @@ func Decide(stmt *parser.Statement, scope *Scope, snapshot *catalog.Snapshot, po
 	slices.Sort(j.settings)
 	return policy.decide(&subject{
 		stmt: stmt, scope: scope, snapshot: snapshot, named: named,
-		all: j.dependencies, settings: slices.Compact(j.settings),
+		all: j.dependencies, settings: slices.Compact(j.settings), secured: j.secured,
 	})
 }
 
@@ -101,6 +101,7 @@ type judge struct {
 	seen         map[uint32]bool
 	dependencies []uint32
 	settings     []string // custom ones, with repetitions
+	secured      bool     // row security is enabled on a relation
 
 	// What functions are run under, whoever calls them: a statement, a view, a policy.
 	session   catalog.SearchPath
@@ -177,6 +178,7 @@ func (j *judge) relation(r *catalog.Relation) *refusal {
 	}
 	j.dependencies = append(j.dependencies, r.OID)
 	if r.RowSecurity {
+		j.secured = true
 		if bypass := j.policies(r, detail); bypass != nil {
 			return bypass
 		}

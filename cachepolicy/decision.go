@@ -121,4 +121,7 @@ type Decision struct {
 	// Settings are the custom settings (app.tenant) that the answer depends on: lower case, sorted, once each. The key of a
 	// cached answer must hold the value of each, and tell one that is not set from an empty one.
 	Settings []string
+	// RowSecurity tells that policies of row security may restrict the answer. A statement that was prepared before roles or memberships
+	// changed goes on under the policies of then: PostgreSQL does not plan it anew (plancache.c looks at the user and row_security only).
+	RowSecurity bool
 }

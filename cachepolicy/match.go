@@ -16,6 +16,7 @@ type subject struct {
 	named    []*catalog.Relation // in the text
 	all      []uint32            // named and what stands behind them
 	settings []string            // Decision.Settings
+	secured  bool                // Decision.RowSecurity
 
 	normalized *string // computed when a rule asks for it
 }
@@ -23,7 +24,7 @@ type subject struct {
 // decide applies the rules to a statement that may be cached.
 func (p *Policy) decide(s *subject) Decision {
 	d := Decision{
-		Verdict: Cache, Relations: s.all, Settings: s.settings,
+		Verdict: Cache, Relations: s.all, Settings: s.settings, RowSecurity: s.secured,
 		TTL: p.DefaultTTL, MaxResult: int(p.MaxResult), Consistency: p.Consistency,
 	}
 	for i := range p.Rules {

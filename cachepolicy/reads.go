@@ -39,12 +39,27 @@ func (j *judge) declaredReads(f *catalog.Function, d *catalog.FunctionDeclaratio
 	if !ok {
 		return refuse(ReasonUnknownRelation, "declared to be read by "+f.Name)
 	}
+	inner := &judge{
+		snapshot: j.snapshot, database: j.database, declared: j.declared, session: j.session, temporary: j.temporary,
+		seen: make(map[uint32]bool), functions: j.functions,
+	}
 	for _, r := range relations {
-		if bypass := j.relation(r); bypass != nil {
+		if bypass := inner.relation(r); bypass != nil {
 			return bypass
 		}
 	}
+	if inner.secured {
+		return plansOutlive(f)
+	}
+	j.dependencies = append(j.dependencies, inner.dependencies...)
+	j.settings = append(j.settings, inner.settings...)
 	return nil
+}
+
+// plansOutlive refuses a function that reads under row security: its plans live as long as the session, and PostgreSQL does not make them
+// anew when roles change (Decision.RowSecurity). Nobody sees how old they are.
+func plansOutlive(f *catalog.Function) *refusal {
+	return refuse(ReasonRowSecurity, "in function "+f.Name)
 }
 
 // running is a function with the path that it is called under.
@@ -73,6 +88,9 @@ func (j *judge) function(f *catalog.Function) *refusal {
 		}
 		reads.bypass = inner.judgeBody(f, j.session)
 		reads.relations, reads.settings = inner.dependencies, inner.settings
+		if reads.bypass == nil && inner.secured {
+			reads.bypass = plansOutlive(f)
+		}
 	}
 	if reads.bypass != nil {
 		return reads.bypass

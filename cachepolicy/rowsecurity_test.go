@@ -146,3 +146,21 @@ func (f *fixture) load(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestRowSecurityIsTold(t *testing.T) {
+	f := newFixtureOf(t, "CREATE TABLE free (id int); CREATE TABLE ruled (id int); ALTER TABLE ruled ENABLE ROW LEVEL SECURITY; CREATE VIEW v AS SELECT id FROM ruled; "+
+		"CREATE FUNCTION reads() RETURNS bigint LANGUAGE sql STABLE AS 'SELECT count(*) FROM ruled'")
+	for sql, want := range map[string]bool{"SELECT id FROM free": false, "SELECT id FROM ruled": true, "SELECT v.id FROM v, free": true} {
+		if d := f.decide(sql); d.Verdict != cachepolicy.Cache || d.RowSecurity != want {
+			t.Errorf("%s: %+v", sql, d)
+		}
+	}
+	if d := f.decide("SELECT reads() FROM free"); d.Reason != cachepolicy.ReasonStable {
+		t.Errorf("a function that reads under row security: %+v", d)
+	}
+	f.execute(t, "ALTER TABLE ruled DISABLE ROW LEVEL SECURITY")
+	f.load(t)
+	if d := f.decide("SELECT reads() FROM free"); d.Verdict != cachepolicy.Cache || d.RowSecurity {
+		t.Errorf("the same without row security: %+v", d)
+	}
+}

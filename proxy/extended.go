@@ -200,7 +200,7 @@ func (c *cycle) declares(name []byte) bool {
 
 // newPrepared reads the text of a Parse message.
 func (s *session) newPrepared(name, text, types []byte) *prepared {
-	p := &prepared{name: string(name)}
+	p := &prepared{name: string(name), epoch: s.srv.settingsEpoch.Load()}
 	statement, canonical, directive := s.read(text)
 	if statement == nil {
 		statement = s.srv.Statements.Analyze(canonical)
@@ -317,6 +317,9 @@ func (s *session) bindKey(p *prepared, tail []byte) (cache.Key, cachepolicy.Reas
 	plan := s.planOf(p)
 	if plan.decision.Verdict != cachepolicy.Cache {
 		return cache.Key{}, plan.decision.Reason
+	}
+	if plan.decision.RowSecurity && p.epoch != s.srv.settingsEpoch.Load() {
+		return cache.Key{}, cachepolicy.ReasonPrepared
 	}
 	if timely(tail) {
 		return cache.Key{}, cachepolicy.ReasonParameter

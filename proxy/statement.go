@@ -17,7 +17,9 @@ type prepared struct {
 	directive parser.Directive
 	digest    [32]byte // of canonical text and parameter types
 	// scope is the session's at Parse, nil when it was not known: literals become values then, under the settings of then.
-	scope   *scope
+	scope *scope
+	// epoch is Server.settingsEpoch before Parse: it has grown when roles have changed since then (cachepolicy.Decision.RowSecurity).
+	epoch   uint64
 	message []byte      // the Parse message, where it was answered here; that of the unnamed statement always
 	sent    bool        // the upstream has got the Parse message
 	failed  atomic.Bool // the server refused it, or skipped it after an error
