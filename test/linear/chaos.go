@@ -52,7 +52,7 @@ func (r *run) unleash(window int) *chaos {
 	c := &chaos{run: r, kind: kind(window % int(kinds))}
 	c.ctx, c.end = context.WithCancel(context.Background())
 	tasks := []task{
-		{40, 150, c.terminateBackend}, {20, 80, c.cancelBackend}, {30, 120, c.cutLink}, {100, 400, c.stallLink}, {50, 250, c.lockRow},
+		{40, 150, c.terminateBackend}, {20, 80, c.cancelBackend}, {30, 120, c.cutLink}, {100, 400, c.stallLink}, {100, 400, c.lockRow},
 	}
 	switch c.kind {
 	case catalogLost:
@@ -154,7 +154,7 @@ func (c *chaos) cancelBackend(*rand.Rand) {
 
 // cutLink makes a connection between pgrecall and the server break soon.
 func (c *chaos) cutLink(random *rand.Rand) {
-	links := c.run.relay.clients()
+	links := c.run.relay.all(false)
 	if len(links) == 0 {
 		return
 	}
@@ -179,7 +179,7 @@ func (c *chaos) cutLink(random *rand.Rand) {
 }
 
 func (c *chaos) stallLink(random *rand.Rand) {
-	if links := c.run.relay.clients(); len(links) > 0 {
+	if links := c.run.relay.all(false); len(links) > 0 {
 		c.run.kills.count("upstream stalled")
 		c.stall(links[random.IntN(len(links))], time.Duration(random.IntN(100))*time.Millisecond, random.IntN(2) == 0)
 	}
@@ -201,8 +201,7 @@ func (c *chaos) breakCatalog(random *rand.Rand) {
 	what := random.IntN(3)
 	f := &fault{after: random.IntN(4000), reset: random.IntN(2) == 0}
 	d := time.Duration(random.IntN(400)) * time.Millisecond
-	harm := func(l *link) {
-		defer c.work.Done()
+	c.harm(func(l *link) {
 		switch what {
 		case 0:
 			c.run.kills.count("catalog connection cut to the server")
@@ -214,10 +213,18 @@ func (c *chaos) breakCatalog(random *rand.Rand) {
 			c.run.kills.count("catalog connection stalled")
 			c.stall(l, d, f.reset)
 		}
-	}
+	})
+}
+
+// harm does something to the next connection of pgrecall's own.
+func (c *chaos) harm(do func(*link)) {
 	c.work.Add(1)
-	if c.run.relay.harm.Swap(&harm) != nil {
-		c.work.Done() // nobody came
+	once := func(l *link) {
+		defer c.work.Done()
+		do(l)
+	}
+	if c.run.relay.harm.Swap(&once) != nil {
+		c.work.Done() // nobody came for the last one
 	}
 }
 

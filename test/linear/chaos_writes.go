@@ -21,11 +21,10 @@ const readyTimeout = time.Second
 // next one. It returns once that one has served for a while.
 func (c *chaos) restartProxy(random *rand.Rand) {
 	key := random.IntN(keys)
-	c.run.hot.Store(int32(key))
 	c.lock(key, func() {
 		ctx, cancel := context.WithTimeout(c.ctx, 500*time.Millisecond)
 		defer cancel()
-		c.awaitLocked(ctx)
+		c.awaitLocked(ctx, key)
 		c.run.frozen.Store(int32(1 + key/rowsPerTable)) // no write of the next pgrecall's own tells it of the change
 		c.run.hot.Store(int32(key))
 		c.run.kills.count("pgrecall killed")
@@ -43,19 +42,26 @@ func (c *chaos) restartProxy(random *rand.Rand) {
 }
 
 // abandonWrite cuts pgrecall off from the backends whose writes wait for a lock. They commit a while after pgrecall has lost them, and no other
-// write tells it of the change.
+// write tells it of the change. Half of the time its questions about them are cut off, too.
 func (c *chaos) abandonWrite(random *rand.Rand) {
 	key := random.IntN(keys)
+	mute, after := random.IntN(2) == 0, random.IntN(1000)
 	c.run.hot.Store(int32(key))
 	c.lock(key, func() {
 		ctx, cancel := context.WithTimeout(c.ctx, 500*time.Millisecond)
 		defer cancel()
-		c.awaitLocked(ctx)
+		waiting := c.awaitLocked(ctx, key)
 		c.run.frozen.Store(int32(1 + key/rowsPerTable))
-		for _, pid := range c.waiting(ctx) {
+		for _, pid := range waiting {
 			if l := c.run.relay.of(pid); l != nil {
 				c.run.kills.note("upstream cut while a write waited", fmt.Sprint(pid))
 				l.cut(false)
+			}
+		}
+		if mute {
+			c.harm(func(l *link) { l.arm(toClient, &fault{after: after, reset: true}) })
+			for _, l := range c.run.relay.all(true) {
+				l.cut(true)
 			}
 		}
 		c.run.hot.Store(int32(key))
@@ -65,20 +71,20 @@ func (c *chaos) abandonWrite(random *rand.Rand) {
 	c.run.frozen.Store(0)
 }
 
-// awaitLocked waits until some client's backend waits for a lock, or the context ends.
-func (c *chaos) awaitLocked(ctx context.Context) {
-	for len(c.waiting(ctx)) == 0 && ctx.Err() == nil && c.pause(2*time.Millisecond) {
-	}
-}
-
-// waiting returns the client's backends that wait for a lock.
-func (c *chaos) waiting(ctx context.Context) (pids []uint32) {
+// awaitLocked waits until some client's backend waits for a lock on a register, or the context ends. It returns those that do.
+func (c *chaos) awaitLocked(ctx context.Context, key int) (pids []uint32) {
 	c.boss(func(_ context.Context, conn *pgx.Conn) error {
-		rows, err := conn.Query(ctx, `SELECT pid::int8`+clientBackends+` AND wait_event_type = 'Lock'`)
-		if err == nil {
-			pids, err = pgx.CollectRows(rows, pgx.RowTo[uint32])
+		for len(pids) == 0 {
+			c.run.hot.Store(int32(key)) // somebody is to write it
+			rows, err := conn.Query(ctx, `SELECT pid::int8`+clientBackends+` AND wait_event_type = 'Lock' AND query LIKE $1`, "%UPDATE "+tableOf(key)+" %")
+			if err == nil {
+				pids, err = pgx.CollectRows(rows, pgx.RowTo[uint32])
+			}
+			if err != nil || len(pids) == 0 && !c.pause(2*time.Millisecond) {
+				return err
+			}
 		}
-		return err
+		return nil
 	})
 	return pids
 }

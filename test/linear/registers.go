@@ -10,7 +10,7 @@ import (
 
 // Registers are rows: two of each table, since a write invalidates what was read of its whole table.
 const (
-	tables       = 8
+	tables       = 12
 	rowsPerTable = 2
 	keys         = tables * rowsPerTable
 )
@@ -18,12 +18,15 @@ const (
 // database is the name of the one that holds the registers.
 const database = "registers"
 
-// schema makes the registers, all zero.
+// initial is what all registers hold at the beginning: the values of the scripts that follow have as many digits.
+const initial = 1000
+
+// schema makes the registers.
 func schema() string {
 	var b strings.Builder
 	for i := range tables {
 		fmt.Fprintf(&b, "CREATE TABLE register_%d (id int PRIMARY KEY, v bigint NOT NULL);\n", i)
-		fmt.Fprintf(&b, "INSERT INTO register_%d SELECT g, 0 FROM generate_series(0, %d) g;\n", i, rowsPerTable-1)
+		fmt.Fprintf(&b, "INSERT INTO register_%d SELECT g, %d FROM generate_series(0, %d) g;\n", i, initial, rowsPerTable-1)
 	}
 	return b.String()
 }

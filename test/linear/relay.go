@@ -123,13 +123,13 @@ func (r *relay) connect(client net.Conn) {
 	}
 }
 
-// clients returns the links of pgrecall's clients.
-func (r *relay) clients() []*link {
+// all returns the links of the moment: pgrecall's own ones, or those of its clients.
+func (r *relay) all(own bool) []*link {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var found []*link
 	for _, l := range r.links {
-		if !l.isCatalog() {
+		if l.isCatalog() == own {
 			found = append(found, l)
 		}
 	}

@@ -71,6 +71,10 @@ func (r *run) fail(format string, arguments ...any) {
 func newRun(tb testing.TB, seed uint64) *run {
 	tb.Helper()
 	r := &run{tb: tb, seed: seed, began: time.Now()}
+	r.values.Store(initial)
+	for key := range keys {
+		r.contents[key] = initial
+	}
 	r.kills = kills{kinds: map[string]int{}, run: r}
 	r.server = pgtest.Start(tb, pgtest.WithConfig("autovacuum = off"))
 	ctx := tb.Context()

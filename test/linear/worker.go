@@ -16,7 +16,7 @@ const (
 	cutWriteShare = 250 // of writes: the client's socket breaks
 	cutReadShare  = 15  // of reads
 	hurryShare    = 60  // of writes: the client loses patience, cancels and hangs up
-	hotShare      = 600 // of operations: on the register that something happened to last
+	hotShare      = 500 // of operations: on the register that something happened to last
 )
 
 // operationTimeout bounds one operation: the longest lock, stall or restart of a run is shorter.
