@@ -45,15 +45,17 @@ func (c *cutting) String() string {
 }
 
 // lanes is how many writes are cut at a time, each on a table of its own.
-const lanes = 8
+const lanes = 3
 
 // Every byteStride-th byte is one after which `make test` cuts; which, the seed decides. A run with PGRECALL_LINEAR does all.
 const byteStride = 9
 
-// Readers look so often, and for so long, before what was held up goes on: pgrecall has noticed by then that its connection is gone.
+// Readers look so often while the catalog is loaded, and for so long, before what was held up goes on: pgrecall has noticed by then that its
+// connection is gone, and could answer from the cache. They wait for the catalog no longer than patience.
 const (
 	looks    = 3
 	lookTime = 30 * time.Millisecond
+	patience = 5 * time.Second
 )
 
 // lane is a register with its readers.
@@ -302,7 +304,9 @@ func (l *lane) watch(pid uint32, value int64, proceed func() error) error {
 	old, fresh := strconv.FormatInt(l.old, 10), strconv.FormatInt(value, 10)
 	seen := ""
 	began := time.Now()
+	looked := 0
 	for round, gone := 0, false; ; round++ {
+		ready := l.stage.proxy.Ready() == nil
 		for _, r := range texts {
 			got, err := r.c.value(r.text)
 			switch {
@@ -321,7 +325,10 @@ func (l *lane) watch(pid uint32, value int64, proceed func() error) error {
 		if gone {
 			break
 		}
-		if proceed != nil && round >= looks && time.Since(began) > lookTime {
+		if ready && l.stage.proxy.Ready() == nil {
+			looked++
+		}
+		if proceed != nil && (looked >= looks && time.Since(began) > lookTime || time.Since(began) > patience) {
 			if err := proceed(); err != nil {
 				return err
 			}
