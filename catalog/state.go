@@ -1,5 +1,12 @@
 package catalog
 
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
 // serverState is what can change settings, rights and rows of sessions without a definition of the database changing.
 type serverState struct {
 	configuration string // pg_conf_load_time: the configuration files were read again
@@ -16,10 +23,29 @@ type identity struct {
 	database  string // OID
 }
 
-const stateQuery = `
-SELECT pg_conf_load_time()::text, pg_postmaster_start_time()::text,
+// SameServer tells whether the server is still the run of it that the last look saw: it has neither crashed nor been restarted or replaced since.
+// It costs one row on the connection of BackendGone. False without an error may also mean that the server does not show its
+// processes; an error means that nobody knows.
+func (w *Watcher) SameServer(ctx context.Context) (bool, error) {
+	w.mu.Lock()
+	known := w.identity
+	w.mu.Unlock()
+	var now identity
+	err := w.prober.ask(ctx, func(conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, `SELECT `+identityColumns).Scan(&now.started, &now.processes, &now.database)
+	})
+	if err != nil {
+		return false, fmt.Errorf("ask whether the server is the same: %w", err)
+	}
+	return now == known && now.processes != "", nil
+}
+
+const identityColumns = `pg_postmaster_start_time()::text,
        (SELECT coalesce(string_agg(pid::text, ',' ORDER BY pid), '') FROM pg_stat_activity WHERE datid IS NULL AND usesysid IS NULL),
-       (SELECT oid FROM pg_database WHERE datname = current_database()),
+       (SELECT oid::text FROM pg_database WHERE datname = current_database())`
+
+const stateQuery = `
+SELECT pg_conf_load_time()::text, ` + identityColumns + `,
        (SELECT coalesce(md5(string_agg(s::text, ',' ORDER BY s.setdatabase, s.setrole)), '') FROM pg_db_role_setting s),
        (SELECT coalesce(md5(string_agg(r::text, ',' ORDER BY r.oid)), '') FROM pg_roles r) ||
        (SELECT coalesce(md5(string_agg(m::text, ',' ORDER BY m::text)), '') FROM pg_auth_members m),

@@ -56,6 +56,7 @@ type Watcher struct {
 
 	mu         sync.Mutex
 	generation uint64    // number of calls of Invalidate
+	identity   identity  // of the last complete look
 	looked     time.Time // when the last complete look began
 	err        error
 	expiry     *time.Timer   // withdraws the snapshot; nil before the first
@@ -350,7 +351,7 @@ func (w *Watcher) look(ctx context.Context, conn *pgx.Conn) error {
 
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.err = nil
+	w.err, w.identity = nil, state.identity
 	if w.generation != generation { // Invalidate was called meanwhile; its message is in the channel
 		return nil
 	}

@@ -105,7 +105,8 @@ type database struct {
 		sync.Mutex
 		of string
 	}
-	settled atomic.Bool // nothing of before the start is still running
+	suspicion suspicion
+	settled   atomic.Bool // nothing of before the start is still running
 }
 
 // snapshot returns the catalog of the database, nil while none is valid.

@@ -184,7 +184,7 @@ func (s *session) upstreamGone(err error) {
 		return
 	}
 	if !s.backend.saidFatal && !s.leaving.Load() {
-		s.suspectCrash()
+		s.srv.suspectCrash(s.database)
 	}
 	switch {
 	case s.backend.saidFatal || s.backend.torn:
@@ -197,14 +197,6 @@ func (s *session) upstreamGone(err error) {
 		s.srv.Logger.Debug("upstream connection lost", "error", err)
 	}
 	_ = s.client.Close()
-}
-
-// suspectCrash has the catalog looked at before anything more of the database is served: the server may have crashed, which empties
-// unlogged tables and can undo what was committed with synchronous_commit off.
-func (s *session) suspectCrash() {
-	if s.database != nil && s.database.watcher != nil {
-		s.database.watcher.Invalidate()
-	}
 }
 
 // settle finishes fills and hands fences whose outcome is unknown to the orphans.
