@@ -45,7 +45,7 @@ func (c *cutting) String() string {
 }
 
 // lanes is how many writes are cut at a time, each on a table of its own.
-const lanes = 3
+const lanes = 8
 
 // Every byteStride-th byte is one after which `make test` cuts; which, the seed decides. A run with PGRECALL_LINEAR does all.
 const byteStride = 9
@@ -98,6 +98,34 @@ func TestWritesThatAreCutAtEveryByte(t *testing.T) {
 	running.Wait()
 	if hits := s.proxy.Status().Outcomes["hit_l1"]; hits < int64(2*len(all)) {
 		t.Errorf("%d hits: the cache was not there to be wrong", hits)
+	}
+}
+
+// TestLostConnectionsLeaveTheCache has the server's connections cut, again and again, while a session reads what is cached: all others
+// have to wait no longer than it takes to see that the server has not crashed.
+func TestLostConnectionsLeaveTheCache(t *testing.T) {
+	s := newStage(t)
+	l := s.lane(t, 0)
+	for range 10 {
+		if err := l.warm(); err != nil {
+			t.Fatal(err)
+		}
+		c, link, err := l.writer()
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := s.proxy.Status().Outcomes["miss"]
+		link.cut(true)
+		if _, err := c.value(uncachedText(l.key)); err == nil {
+			t.Error("the connection lives on")
+		}
+		c.vanish(false)
+		if err := l.warm(); err != nil {
+			t.Fatal(err)
+		}
+		if after := s.proxy.Status(); after.Outcomes["miss"] != before || after.Bypasses["no_catalog"] != 0 {
+			t.Errorf("%d misses more, and %v", after.Outcomes["miss"]-before, after.Bypasses)
+		}
 	}
 }
 
