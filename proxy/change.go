@@ -286,9 +286,6 @@ func (s *session) applyChange(c *settingChange, status byte) {
 
 func (s *session) applyCustoms(c *settingChange, status byte) {
 	f := &s.frontend
-	if c.customs == nil {
-		return
-	}
 	inBlock := status != wire.StatusIdle
 	var now, undone []customChange
 	for i, name := range c.names {
@@ -303,15 +300,18 @@ func (s *session) applyCustoms(c *settingChange, status byte) {
 			undone = append(undone, change)
 		}
 	}
-	if inBlock && !f.block.lost && len(f.block.changes) == 0 {
+	if inBlock && len(f.block.changes) == 0 {
 		f.block.customs = c.customs
 	}
-	f.customs = c.customs.with(now)
-	if inBlock {
-		f.block.changes = append(f.block.changes, undone...)
-		return
+	if c.customs != nil {
+		f.customs = c.customs.with(now)
 	}
-	f.customs = f.customs.without(undone)
+	switch {
+	case inBlock:
+		f.block.changes = append(f.block.changes, undone...)
+	case f.customs != nil:
+		f.customs = f.customs.without(undone)
+	}
 }
 
 // transition is a statement that sets something in a scope. What comes of it is the same each time, until definitions, roles or defaults

@@ -13,9 +13,11 @@ var tenants = []string{
 	"CREATE TABLE items (id int PRIMARY KEY, tenant text, name text)",
 	"INSERT INTO items SELECT i, 't' || i % 3, 'n' || i FROM generate_series(1, 30) i",
 	"ALTER TABLE items ENABLE ROW LEVEL SECURITY", "ALTER TABLE items FORCE ROW LEVEL SECURITY",
-	"CREATE POLICY own ON items USING (tenant = current_setting('app.tenant', true))",
+	"CREATE POLICY own ON items USING (tenant = coalesce(current_setting('app.tenant', true), 't0'))", // not set and empty are not the same
+	"CREATE TABLE unset (id int)", "INSERT INTO unset VALUES (1)", "ALTER TABLE unset ENABLE ROW LEVEL SECURITY", "ALTER TABLE unset FORCE ROW LEVEL SECURITY",
+	"CREATE POLICY own ON unset USING (current_setting('app.second', true) IS NULL)",
 	"CREATE TABLE plain (id int)", "INSERT INTO plain VALUES (1)",
-	"DROP ROLE IF EXISTS tenant_reader", "CREATE ROLE tenant_reader LOGIN", "GRANT SELECT ON items, plain TO tenant_reader",
+	"DROP ROLE IF EXISTS tenant_reader", "CREATE ROLE tenant_reader LOGIN", "GRANT SELECT ON items, plain, unset TO tenant_reader",
 }
 
 func asReader(t *testing.T, r *running, parameters ...string) (through, past *pgx.Conn) {
@@ -207,4 +209,40 @@ func attempt(t *testing.T, c *pgx.Conn, sql string) string {
 		return err.Error()
 	}
 	return a + "|" + b
+}
+
+// TestSettingThatWasNeverSet: what a block sets and its end undoes is empty from then on, which is another value than none.
+func TestSettingThatWasNeverSet(t *testing.T) {
+	r := start(t, tenants...)
+	for _, block := range [][]string{
+		{"BEGIN", "SET LOCAL app.second = 'x'", "COMMIT"},
+		{"BEGIN", "SET LOCAL app.second = 'x'", "ROLLBACK"},
+		{"BEGIN", "SET LOCAL app.tenant = 'x'", "SAVEPOINT a", "SET LOCAL app.tenant = 'y'", "ROLLBACK TO a", "SET LOCAL app.second = 'x'", "COMMIT"},
+		{"BEGIN", "SET LOCAL app.tenant = 'x'", "COMMIT AND CHAIN", "SET LOCAL app.second = 'x'", "COMMIT"},
+		{"SET LOCAL app.second = 'x'"},
+		{"SELECT set_config('app.second', 'x', true)"},
+		{"BEGIN", "SELECT set_config('app.second', 'x', true), 1/0", "ROLLBACK"},
+		{"BEGIN", "SET app.second = 'x'", "ROLLBACK"},
+	} {
+		c, past := asReader(t, r, "default_query_exec_mode=simple_protocol")
+		const sql = "SELECT count(*) FROM unset"
+		for range 2 {
+			if got := value(t, c, sql); got != "1" {
+				t.Fatalf("%s before anything is set", got)
+			}
+		}
+		for _, statement := range block {
+			_, _ = c.Exec(bounded(t), statement)
+			_, _ = past.Exec(bounded(t), statement)
+		}
+		for range 2 {
+			var want string
+			if err := past.QueryRow(bounded(t), "SELECT count(*)::text FROM unset").Scan(&want); err != nil {
+				t.Fatal(err)
+			}
+			if got := value(t, c, sql); got != want {
+				t.Errorf("%q: %s, want %s", block, got, want)
+			}
+		}
+	}
 }
