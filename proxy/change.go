@@ -149,7 +149,7 @@ func (s *session) custom(name string) bool {
 
 // placeholder tells whether a name with a dot is of nobody's that pgrecall knows (manual, section 20.16).
 func (s *session) placeholder(name string) bool {
-	if strings.HasPrefix(name, "pgrecall.") || s.frontend.scope.defined[name] {
+	if strings.HasPrefix(name, "pgrecall.") || strings.Contains(s.frontend.defined, "\x01"+name+"\x01") {
 		return false
 	}
 	return !slices.Contains(strings.Split(approximateNames, ","), name)

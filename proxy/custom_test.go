@@ -246,3 +246,25 @@ func TestSettingThatWasNeverSet(t *testing.T) {
 		}
 	}
 }
+
+// TestLibraryLoadedLater: PL/pgSQL brings settings of its own into a session when it is first used; that changes no answer.
+func TestLibraryLoadedLater(t *testing.T) {
+	r := start(t, "CREATE TABLE t (id int)", "INSERT INTO t VALUES (1)",
+		"CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+		"CREATE TABLE u (id int)", "CREATE TRIGGER touch BEFORE INSERT ON u FOR EACH ROW EXECUTE FUNCTION touch()")
+	c, other := r.connect("default_query_exec_mode=exec"), r.connect("default_query_exec_mode=exec")
+	read := func(c *pgx.Conn) { value(t, c, "SELECT id FROM t") }
+	read(c)
+	read(c)
+	mustExec(t, c, "INSERT INTO u VALUES (1)")
+	mustExec(t, c, "SET TimeZone = 'Asia/Tokyo'") // so that the settings are read again
+	read(c)
+	mustExec(t, c, "SET TimeZone = 'Etc/UTC'")
+	mustExec(t, other, "SET TimeZone = 'Etc/UTC'")
+	read(other)
+	hits := r.hits()
+	read(c)
+	if r.hits() == hits {
+		t.Errorf("no hit: %v", r.Status())
+	}
+}

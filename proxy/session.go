@@ -78,6 +78,7 @@ type frontend struct {
 	untilCheck int // hits until one is verified
 	filled     filled
 	// Settings that are followed without asking the server; see change.go and custom.go.
+	defined       string         // settings with a dot that extensions define, each between \x01
 	customs       *customs       // values of watched custom settings, nil while they are not known
 	change        *settingChange // under way
 	block         block
@@ -116,11 +117,10 @@ type frontend struct {
 // scope is a policy's scope with what else a probe tells.
 type scope struct {
 	cachepolicy.Scope
-	mode          string          // pgrecall.cache: "", on, off, shadow
-	consistency   string          // pgrecall.consistency: "", strict, session, ttl
-	trace         bool            // pgrecall.trace
-	defined       map[string]bool // settings with a dot that extensions define
-	readCommitted bool            // default_transaction_isolation
+	mode          string // pgrecall.cache: "", on, off, shadow
+	consistency   string // pgrecall.consistency: "", strict, session, ttl
+	trace         bool   // pgrecall.trace
+	readCommitted bool   // default_transaction_isolation
 }
 
 // relay runs both sides until one of them ends, and settles what is left.

@@ -36,6 +36,7 @@ const probeTail = `'::pg_catalog.text[]) WITH ORDINALITY AS w(n, i) ORDER BY w.i
 
 // Columns of the probe's result that are not part of the scope.
 const (
+	probeDefined = 11 // a library that is loaded later would make another scope of it
 	probeCustoms = 12
 	probeServer  = 13
 )
@@ -137,7 +138,7 @@ func (s *session) learnScope(need *plan) {
 		return
 	}
 	values, ok := parseTextArray(p.result[probeCustoms])
-	sc := s.srv.scopes.intern(s.databaseName, p.result[:probeCustoms])
+	sc := s.srv.scopes.intern(s.databaseName, p.result[:probeDefined])
 	if !ok || len(values) != len(w.names) || sc == nil {
 		f.noProbe = cache.Monotonic() + int64(probeRetry)
 		s.srv.metrics.probes["failed"].Inc()
@@ -147,6 +148,9 @@ func (s *session) learnScope(need *plan) {
 	f.database.sees(s.srv, p.result[probeServer])
 	f.noProbe, f.epoch = 0, epoch
 	f.scope, f.customs = sc, newCustoms(w, values)
+	if defined := "\x01" + p.result[probeDefined] + "\x01"; f.defined != defined {
+		f.defined = defined
+	}
 	if !f.changed {
 		f.first, f.firstEpoch = f.scope, epoch
 	}
@@ -225,10 +229,7 @@ func (ss *scopes) intern(database string, result []string) *scope {
 		trace:         switchedOn(result[8]),
 	}
 	sc.Schemas = strings.Split(result[2], "\x01")
-	sc.TemporaryNames, sc.defined = names, map[string]bool{}
-	for _, name := range strings.Split(result[11], "\x01") {
-		sc.defined[name] = true
-	}
+	sc.TemporaryNames = names
 	for _, schema := range sc.Schemas {
 		sc.Temporary = sc.Temporary || strings.HasPrefix(schema, "pg_temp")
 	}
