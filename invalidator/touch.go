@@ -179,6 +179,9 @@ func (c *closure) command(command *parser.Command, p *path) {
 		return
 	case parser.KindTempDefinition:
 		t.Temp, t.Settings = true, true
+		if c.snapshot != nil && c.snapshot.EventTriggers {
+			c.unknown("event trigger")
+		}
 		t.TempView = t.TempView || command.Tag == "CREATE VIEW"
 	case parser.KindSelect, parser.KindWrite, parser.KindNeutral:
 	case parser.KindUnknown:

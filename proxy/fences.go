@@ -16,14 +16,15 @@ func (s *session) foresee(p *plan) {
 	if p == nil {
 		p = s.unknownPlan()
 	}
-	if p.pure && f.temporaryView && f.scope == nil && len(p.statement.Commands) > 0 {
-		p = s.unknownPlan() // it may read a temporary view, and nobody sees what that calls
+	if f.temporaryView && f.scope == nil && len(p.statement.Commands) > 0 {
+		p = s.unknownPlan() // a name may mean something temporary, and nobody sees what that calls or passes on
 	}
 	if p.pure {
 		return
 	}
 	s.bindPortals()
-	f.temporaryView = f.temporaryView || p.touched.TempView
+	f.temporary = f.temporary || p.touched.Temp
+	f.temporaryView = f.temporaryView || p.touched.TempView || f.temporary && p.touched.Definition || buildsOn(p.statement)
 	status := byte(s.status.Load())
 	known := f.known
 	inBlock := known && status != wire.StatusIdle
@@ -136,6 +137,17 @@ func readsOtherwise(p *plan) bool {
 			}
 		case parser.KindBegin, parser.KindCommit, parser.KindRollback, parser.KindSavepoint, parser.KindRollbackTo, parser.KindTempDefinition:
 		default:
+			return true
+		}
+	}
+	return false
+}
+
+// buildsOn tells whether a statement makes a temporary table with defaults that call something, or after the model of another.
+func buildsOn(statement *parser.Statement) bool {
+	for i := range statement.Commands {
+		c := &statement.Commands[i]
+		if c.Kind == parser.KindTempDefinition && c.Tag == "CREATE TABLE" && len(c.Functions)+len(c.Operators)+len(c.Reads) > 0 {
 			return true
 		}
 	}

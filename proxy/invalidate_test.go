@@ -320,3 +320,34 @@ func TestOtherStringsInvalidateWhatTheyTouch(t *testing.T) {
 		mustExec(t, c, "RESET ALL")
 	}
 }
+
+// TestTemporaryViewShadowsInABlock: a write to a name that a temporary view shadows goes where the view's does, also while the
+// session's settings are not known.
+func TestTemporaryViewShadowsInABlock(t *testing.T) {
+	bothProtocols(t, func(t *testing.T, parameters ...string) {
+		r := start(t, "CREATE TABLE target (id int)", "INSERT INTO target VALUES (1)", "CREATE TABLE shadowed (id int)",
+			"CREATE FUNCTION fills() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN UPDATE target SET id = id + 1; RETURN NEW; END'")
+		reader := r.connect(parameters...)
+		for _, block := range [][]string{
+			{"CREATE TEMP VIEW shadowed AS SELECT id FROM target", "UPDATE shadowed SET id = id + 1"},
+			{"CREATE TEMP TABLE shadowed (id int)", "CREATE TRIGGER fills BEFORE INSERT ON shadowed FOR EACH ROW EXECUTE FUNCTION fills()", "INSERT INTO shadowed VALUES (1)"},
+		} {
+			c := r.connect(parameters...)
+			mustExec(t, c, "BEGIN")
+			for i, statement := range block {
+				if i == len(block)-1 {
+					mustExec(t, c, "COMMIT")
+					r.waitReady()
+					mustExec(t, c, "BEGIN")
+					mustExec(t, c, "SET LOCAL DateStyle = 'German'") // the settings are not known any more
+					value(t, reader, "SELECT id::text FROM target")
+				}
+				mustExec(t, c, statement)
+			}
+			mustExec(t, c, "COMMIT")
+			if got, want := value(t, reader, "SELECT id::text FROM target"), value(t, r.direct(), "SELECT id::text FROM target"); got != want {
+				t.Errorf("%q: %s, want %s", block, got, want)
+			}
+		}
+	})
+}

@@ -90,7 +90,8 @@ type frontend struct {
 	tenantCustoms *customs
 	tenantDigest  [32]byte
 
-	temporaryView bool               // the session has made a temporary view
+	temporary     bool               // the session has made temporary relations
+	temporaryView bool               // ... that may run something: views, tables with triggers or defaults
 	pureBlock     bool               // the open transaction block is READ COMMITTED and has only read
 	isolated      bool               // the open transaction block was begun with another isolation level
 	blockFence    *invalidator.Fence // what the open block wrote: fenced when it may commit
