@@ -22,16 +22,28 @@ func (d dice) pick(of []string) string { return of[d.IntN(len(of))] }
 // small returns an id that is likely to exist: 1 to 12, the lower ones more often.
 func (d dice) small() int { return 1 + d.IntN(1+d.IntN(1+d.IntN(12))) }
 
+// smalls returns small numbers that are often the same, so that statements are met again.
+func (d dice) smalls() func() int {
+	n := d.small()
+	return func() int {
+		if d.oneIn(8) {
+			return d.small()
+		}
+		return n
+	}
+}
+
 // fill puts small numbers for the question marks of a template.
 func (d dice) fill(template string) string {
 	var b strings.Builder
+	small := d.smalls()
 	for {
 		before, after, found := strings.Cut(template, "?")
 		b.WriteString(before)
 		if !found {
 			return b.String()
 		}
-		b.WriteString(strconv.Itoa(d.small()))
+		b.WriteString(strconv.Itoa(small()))
 		template = after
 	}
 }

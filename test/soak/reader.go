@@ -129,6 +129,48 @@ func (r *reader) sweep(d dice) error {
 	return nil
 }
 
+// cover reads every relation while nothing changes, and what guards and functions show, always with the same values; in the
+// extended protocol with statements that it prepared once, as a tenant. It returns how many statements that were.
+func (r *reader) cover(d dice, extended bool) (int, error) {
+	if r.drawing == nil || r.sessions[0] == nil {
+		r.drawing = newDrawing(d, r.field.world, false, false)
+		if err := r.connect(); err != nil {
+			return 0, err
+		}
+	}
+	if extended && r.drawing.prepared == nil {
+		if err := r.prepareCover(); err != nil {
+			return 0, err
+		}
+	}
+	var batch []unit
+	if extended {
+		for _, s := range r.drawing.prepared {
+			batch = append(batch, d.named(s))
+		}
+	} else {
+		for _, template := range r.field.world.cover {
+			batch = append(batch, unit{kind: "cover", cycles: []cycle{simpleRead(d.fill(template))}})
+		}
+	}
+	return len(batch), r.check(batch, false)
+}
+
+// prepareCover prepares what cover reads.
+func (r *reader) prepareCover() error {
+	for {
+		r.drawing.forget()
+		batch := []unit{{kind: "control", control: true, cycles: []cycle{simple("SET app.tenant = '1'"), simple("SELECT app.look(1)")}}} // loads PL/pgSQL, which adds settings
+		for _, template := range r.field.world.cover {
+			batch = append(batch, r.drawing.prepare(template))
+		}
+		reconnects := r.tally.reconnects
+		if err := r.check(batch, false); err != nil || r.tally.reconnects == reconnects {
+			return err
+		}
+	}
+}
+
 // check sends a batch to the three sessions and compares. Pipelined tells that pgrecall gets it all at once, too.
 func (r *reader) check(batch []unit, pipelined bool) error {
 	began := r.field.ledger.now()

@@ -33,7 +33,7 @@ type named struct {
 }
 
 func newDrawing(d dice, w *world, wild, super bool) *drawing {
-	zipf := func(n int) *rand.Zipf { return rand.NewZipf(d.Rand, 1.5, 2, uint64(n-1)) }
+	zipf := func(n int) *rand.Zipf { return rand.NewZipf(d.Rand, 1.8, 2, uint64(n-1)) }
 	return &drawing{dice: d, world: w, wild: wild, super: super, common: zipf(len(w.common)), exotic: zipf(len(w.exotic))}
 }
 
@@ -78,9 +78,11 @@ func (g *drawing) next() unit {
 		return u
 	}
 	switch n := g.IntN(100); {
-	case n < 40:
+	case n == 0 && (g.wild || g.oneIn(3)):
+		return g.implicit()
+	case n < 40, n < 50 && !g.wild:
 		return unit{kind: "simple", cycles: []cycle{simpleRead(g.fill(g.read()))}}
-	case n < 65:
+	case n < 65, n < 75 && !g.wild:
 		return g.unnamed(g.read(), g.wild || !g.pipelined)
 	case n < 94 && !g.wild, n < 85:
 		return g.namedRead()
@@ -97,22 +99,29 @@ func (g *drawing) next() unit {
 // namedRead executes a prepared statement, or prepares one.
 func (g *drawing) namedRead() unit {
 	if len(g.prepared) < 4 || len(g.prepared) < 30 && g.oneIn(20) {
-		g.made++
-		s := named{name: fmt.Sprintf("s%d", g.made)}
-		template := g.read()
-		s.typed = typed(template)
-		p, n := parse(s.name, template, s.typed)
-		s.text, s.parameters = p.Query, n
-		g.prepared = append(g.prepared, s)
-		messages := []pg.FrontendMessage{p}
-		if g.oneIn(2) {
-			messages = append(messages, &pg.Describe{ObjectType: 'S', Name: s.name})
-		}
-		return unit{kind: "prepare", control: true, cycles: []cycle{{text: "Parse " + s.name + ": " + s.text, packet: encode(append(messages, &pg.Sync{})...)}}}
+		return g.prepare(g.read())
 	}
-	s := g.prepared[g.IntN(1+g.IntN(len(g.prepared)))]
-	b := g.bind(s.name, "", s.parameters, s.typed)
-	return unit{kind: "named", cycles: []cycle{{text: "Bind, Execute " + b.show + " " + s.text, packet: encode(append(g.execution(b), &pg.Sync{})...), reads: 1}}}
+	return g.named(g.prepared[g.IntN(1+g.IntN(len(g.prepared)))])
+}
+
+// prepare makes a prepared statement.
+func (g *drawing) prepare(template string) unit {
+	g.made++
+	s := named{name: fmt.Sprintf("s%d", g.made), typed: typed(template)}
+	p, n := parse(s.name, template, s.typed)
+	s.text, s.parameters = p.Query, n
+	g.prepared = append(g.prepared, s)
+	messages := []pg.FrontendMessage{p}
+	if g.oneIn(2) {
+		messages = append(messages, &pg.Describe{ObjectType: 'S', Name: s.name})
+	}
+	return unit{kind: "prepare", control: true, cycles: []cycle{{text: "Parse " + s.name + ": " + s.text, packet: encode(append(messages, &pg.Sync{})...)}}}
+}
+
+// named executes a prepared statement.
+func (d dice) named(s named) unit {
+	b := d.bind(s.name, "", s.parameters, s.typed)
+	return unit{kind: "named", cycles: []cycle{{text: "Bind, Execute " + b.show + " " + s.text, packet: encode(append(d.execution(b), &pg.Sync{})...), reads: 1}}}
 }
 
 // inBlock returns one or two cycles of a read that leaves nothing behind.
@@ -123,16 +132,35 @@ func (g *drawing) inBlock() []cycle {
 	return g.unnamed(g.read(), g.wild || !g.pipelined).cycles
 }
 
+// implicit changes a setting for the time of a cycle: what comes before its Sync is one transaction.
+func (g *drawing) implicit() unit {
+	template := g.pick(guarded[:11])
+	set, n := parse("", template, typed(template))
+	b := g.bind("", "", n, false)
+	first := "SELECT set_config('app.tenant', '1', true)"
+	if g.wild || g.oneIn(3) {
+		first = g.pick([]string{"SET LOCAL app.tenant = '2'", "BEGIN", "SET LOCAL ROLE soak_tenant_1", "SELECT app.become_locally(2)"})
+	}
+	messages := []pg.FrontendMessage{&pg.Parse{Query: first}, &pg.Bind{}, &pg.Execute{}, set}
+	messages = append(messages, g.execution(b)...)
+	if g.oneIn(3) {
+		messages = append(messages, &pg.Parse{Query: "SELECT 1 / 0"}, &pg.Bind{}, &pg.Execute{})
+	}
+	u := unit{kind: "implicit", cycles: []cycle{{text: "one cycle: setting, " + set.Query + " " + b.show, packet: encode(append(messages, &pg.Sync{})...), reads: 1}}}
+	u.cycles = append(u.cycles, simple("ROLLBACK"), simpleRead(g.fill(template)))
+	return u
+}
+
 // local are settings for the time of a block.
 var local = []string{
 	"SET LOCAL app.tenant = '1'", "SET LOCAL app.tenant = '2'", "SET LOCAL app.tenant = '0'", "SELECT set_config('app.tenant', '2', true)", "SET LOCAL ROLE soak_tenant_1",
-	"SET LOCAL ROLE soak_reader", "SET LOCAL TimeZone = 'Asia/Tokyo'", "SET LOCAL DateStyle = 'German'", "SET LOCAL search_path = alt, app", "SELECT set_config('TimeZone', 'Europe/Berlin', true)",
+	"SET LOCAL ROLE soak_reader", "SELECT app.become_locally(1)", "SET app.tenant = '1'", "RESET app.tenant", "SET LOCAL app.tenant TO DEFAULT", "SET CONSTRAINTS ALL IMMEDIATE", "SET LOCAL TimeZone = 'Asia/Tokyo'", "SET LOCAL DateStyle = 'German'", "SET LOCAL search_path = alt, app", "SELECT set_config('TimeZone', 'Europe/Berlin', true)",
 }
 
 // local returns a setting; one that the user may not make fails the block, which is for wild rounds.
 func (g *drawing) local() string {
 	for {
-		if text := g.pick(local); g.wild || g.super || !strings.Contains(text, "ROLE") {
+		if text := g.pick(local); g.wild || (g.super || !strings.Contains(text, "ROLE")) && !strings.Contains(text, "become") {
 			return text
 		}
 	}
@@ -199,7 +227,7 @@ func (g *drawing) block() unit {
 }
 
 // costly are words of changes that are rare in calm rounds: pgrecall takes them for something that may do anything.
-var costly = []string{"TEMP VIEW", "DROP TABLE", "EXECUTE", "DO $$", "conforming", "path = ''"}
+var costly = []string{"TEMP VIEW", "DROP TABLE", "EXECUTE", "DO $$", "conforming", "path = ''", "become", "LOAD", "ALTER SYSTEM"}
 
 // changes are what a session does to itself.
 var changes = []string{
@@ -212,7 +240,14 @@ var changes = []string{
 	"SET client_encoding = 'LATIN1'", "SET default_transaction_isolation = 'repeatable read'", "SET default_transaction_read_only = on", "RESET ALL", "SET pgrecall.cache = off",
 	"PREPARE q AS SELECT * FROM app.junk ORDER BY id", "EXECUTE q", "DEALLOCATE ALL", "DISCARD PLANS", "DISCARD ALL", "SET enable_seqscan = off", "SET plan_cache_mode = force_generic_plan",
 	"DO $$ BEGIN PERFORM set_config('app.tenant', '1', false); END $$", "SET xmlbinary = hex", "SET array_nulls = off", "SET quote_all_identifiers = on",
-	"SET search_path = ''",
+	"SET search_path = ''", "SET NAMES 'LATIN1'", "SET SCHEMA 'alt'", "SET TIME ZONE INTERVAL '+05:30' HOUR TO MINUTE", "SET TIME ZONE LOCAL", "SET SESSION ROLE soak_reader", "RESET ROLE",
+	"SELECT set_config('role', 'soak_tenant_1', false)", "SELECT set_config(lower('TIMEZONE'), 'Asia/Tokyo', false)", "SELECT set_config('app.' || 'tenant', '2', false)", "SELECT app.become(2)", "SELECT app.become(1)",
+	"SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL REPEATABLE READ", "SET LOCAL app.tenant = '1'", "SET app.tenant TO DEFAULT", "SELECT set_config('app.tenant', NULL, false)",
+	"SET TimeZone = 'UTC'; SET DateStyle = 'German'; SELECT 1 / 0", "BEGIN; SET app.tenant = '2'; SAVEPOINT a; SET app.tenant = '1'; ROLLBACK TO a; COMMIT", "BEGIN; SAVEPOINT a; SET app.tenant = '1'; RELEASE a; COMMIT",
+	"BEGIN; SET LOCAL app.tenant = '1'; SET app.tenant = '2'; COMMIT", "BEGIN; SET app.tenant = '2'; SET LOCAL app.tenant = '1'; COMMIT", "BEGIN; SET ROLE soak_reader; SAVEPOINT a; SET ROLE soak_tenant_1; ROLLBACK TO a; COMMIT",
+	"BEGIN; SET app.tenant = '1'; SELECT 1 / 0; COMMIT", "BEGIN; SET app.tenant = '1'; PREPARE TRANSACTION 'never'; ROLLBACK", "BEGIN; SET LOCAL TimeZone = 'UTC'; COMMIT AND CHAIN; COMMIT", "SET app.tenant = '1'; ROLLBACK", "SET app.tenant = '2'; COMMIT",
+	"SET app.other = 'x'", "SET \"app.Tenant\" = '1'", "SET App.TENANT = '2'", "ALTER SYSTEM RESET nothing.at_all", "SET TRANSACTION READ ONLY", "LOAD 'plpgsql'", "CALL app.become_p(1)", "EXPLAIN ANALYZE SELECT app.become(2)",
+	"WITH w AS (SELECT set_config('app.tenant', '1', false)) SELECT * FROM w", "SELECT set_config(n, v, false) FROM (VALUES ('app.tenant', '2'), ('DateStyle', 'German')) x(n, v)", "SELECT set_config('app.tenant', '1', false) WHERE false",
 }
 
 // temporary are temporary objects that shadow others.

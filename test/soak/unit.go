@@ -60,12 +60,13 @@ type binding struct {
 // bind makes values for so many parameters, all of them small integers.
 func (d dice) bind(statement, portal string, parameters int, binary4 bool) *binding {
 	b := &binding{Bind: pg.Bind{PreparedStatement: statement, DestinationPortal: portal}}
-	if binary4 && d.oneIn(4) {
+	if binary4 && d.oneIn(8) {
 		b.ParameterFormatCodes = []int16{1}
 	}
 	var shown []string
+	small := d.smalls()
 	for range parameters {
-		n := d.small()
+		n := small()
 		shown = append(shown, strconv.Itoa(n))
 		if len(b.ParameterFormatCodes) > 0 {
 			b.Parameters = append(b.Parameters, binary.BigEndian.AppendUint32(nil, uint32(n)))
@@ -76,7 +77,7 @@ func (d dice) bind(statement, portal string, parameters int, binary4 bool) *bind
 	if parameters == 0 {
 		b.ParameterFormatCodes = nil
 	}
-	b.ResultFormatCodes = [][]int16{nil, nil, nil, nil, nil, nil, nil, {0}, {1}, {1}}[d.IntN(10)]
+	b.ResultFormatCodes = [][]int16{nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, {0}, {1}, {1}}[d.IntN(16)]
 	b.show = "<- " + statement + " (" + strings.Join(shown, ", ") + ")"
 	if len(b.ResultFormatCodes) > 0 {
 		b.show += " formats " + strconv.Itoa(int(b.ResultFormatCodes[0]))

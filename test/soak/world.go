@@ -12,7 +12,11 @@ type world struct {
 	setup   []string // makes everything, in order, as the superuser
 
 	common []string // templates of reads that may be cached
+	cover  []string // templates that between them read every relation
 	exotic []string // templates of other reads, and of what is seldom asked for
+
+	routines []routine // functions that write
+	reading  []string  // reads that call functions that read
 }
 
 // table is an ordinary table of schema app: id, parent, tenant, v, name and some columns of other types.
@@ -89,7 +93,9 @@ func newWorld(d dice, version int) *world {
 	w.addFunctions(d)
 	w.addTriggers(d)
 	w.addViews(d)
+	w.addRoutines(d)
 	w.addReads(d)
+	w.addCover()
 	w.setup = append(w.setup,
 		"GRANT SELECT ON ALL TABLES IN SCHEMA app, alt, far TO soak_reader, soak_tenant_1, soak_tenant_2, soak_owner",
 		"GRANT ALL ON ALL TABLES IN SCHEMA app, alt, far TO soak_writer", "GRANT ALL ON ALL SEQUENCES IN SCHEMA app TO PUBLIC",

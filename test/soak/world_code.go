@@ -27,6 +27,9 @@ func (w *world) addFunctions(d dice) {
 		fmt.Sprintf(`CREATE PROCEDURE app.in_steps(int) LANGUAGE plpgsql AS $$
 			BEGIN UPDATE app.%s SET v = v + 100000 WHERE id = $1; COMMIT; UPDATE app.%s SET v = v + 100000 WHERE id = $1; ROLLBACK;
 			UPDATE app.counters SET n = n + 1; COMMIT; END $$`, a, b),
+		"CREATE FUNCTION app.become(int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN PERFORM set_config('app.tenant', $1::text, false); RETURN $1; END $$",
+		"CREATE FUNCTION app.become_locally(int) RETURNS int LANGUAGE sql AS $$ SELECT set_config('app.tenant', $1::text, true); SELECT $1 $$",
+		"CREATE PROCEDURE app.become_p(int) LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'SET app.tenant = ' || $1; END $$",
 		"CREATE OPERATOR app.<+> (LEFTARG = int, RIGHTARG = int, FUNCTION = int4pl)",
 		"CREATE AGGREGATE app.total(int) (SFUNC = int4pl, STYPE = int, INITCOND = '0')",
 	)

@@ -68,7 +68,8 @@ var guarded = []string{
 	"SELECT * FROM app.mine ORDER BY id", "SELECT o.id, m.v FROM app.owned o JOIN app.mixed m USING (id) ORDER BY 1",
 	"SELECT s.id, t.v FROM app.secured s LEFT JOIN app.t0 t USING (id) ORDER BY 1",
 	"SELECT current_user, session_user, current_schema()", "SELECT id, current_user FROM app.junk ORDER BY id", "SELECT id FROM app.junk WHERE current_user = 'soak_reader' ORDER BY id",
-	"SELECT current_setting('app.tenant', true), id FROM app.junk ORDER BY id", "SELECT id, current_setting('TimeZone') FROM app.junk ORDER BY id",
+	"SELECT current_setting('app.tenant', true), id FROM app.junk ORDER BY id", "SELECT current_setting('app.tenant', true) IS NULL, id FROM app.junk ORDER BY id",
+	"SELECT id, v FROM app.mixed WHERE tenant::text = current_setting('app.tenant', true) ORDER BY id", "SELECT * FROM app.defaulting ORDER BY id", "SELECT count(*) FROM app.checking", "SELECT id, current_setting('TimeZone') FROM app.junk ORDER BY id",
 	"SELECT app.sum_of(?)", "SELECT id, app.sum_of(id) FROM app.junk ORDER BY id", "SELECT id, v FROM app.rows_of(?) ORDER BY id", "SELECT app.bare(?)", "SELECT app.pinned(?)",
 	"SELECT app.look(?)", "SELECT app.dynamic(?)", "SELECT app.as_owner(?)", "SELECT app.zone(), id FROM app.junk ORDER BY id", "SELECT * FROM app.calling ORDER BY 1",
 	"SELECT j.id, r.v FROM app.junk j, app.rows_of(j.id) r ORDER BY 1, 2", "SELECT id FROM app.junk WHERE app.sum_of(1) > ? ORDER BY id",
@@ -91,7 +92,28 @@ var failing = []string{
 }
 
 // commonReads is how many reads an epoch asks for again and again.
-const commonReads = 50
+const commonReads = 32
+
+// addCover makes the reads that between them see every relation.
+func (w *world) addCover() {
+	for _, t := range w.tables {
+		w.cover = append(w.cover, "SELECT * FROM app."+t.name+" ORDER BY id", "SELECT count(*), sum(v) FROM "+t.name)
+		if t.twin {
+			w.cover = append(w.cover, "SELECT * FROM alt."+t.name+" ORDER BY id")
+		}
+		if t.deputy {
+			w.cover = append(w.cover, "SELECT * FROM app."+t.name+"_b ORDER BY id")
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(whole)) {
+		w.cover = append(w.cover, "SELECT * FROM "+name+" ORDER BY "+"1, 2, 3, 4"[:3*whole[name]-2])
+	}
+	w.cover = append(w.cover, guarded[:11]...)
+	w.cover = append(w.cover, w.reading...)
+	w.cover = append(w.cover, "SELECT tbl, op, count(*), sum(v) FROM app.audit GROUP BY 1, 2 ORDER BY 1, 2", "SELECT app.plus(v) FROM app.junk ORDER BY 1", "SELECT * FROM app.calling ORDER BY 1",
+		"SELECT app.bare(2), id FROM app.junk ORDER BY id", "SELECT id, app.look(id) FROM app.junk ORDER BY id", "SELECT * FROM app.checking ORDER BY id", "SELECT * FROM app.defaulting ORDER BY id",
+		"SELECT * FROM app.through ORDER BY id", "SELECT max(d), min(m) FROM (SELECT current_user AS d, id AS m FROM app.junk) x")
+}
 
 // addReads makes the pool that readers draw from. Names are with their schema or without, which search_path then decides.
 func (w *world) addReads(d dice) {
@@ -112,7 +134,7 @@ func (w *world) addReads(d dice) {
 			w.common = append(w.common, "SELECT v FROM "+name+" WHERE id = ? ORDER BY 1", "SELECT id, v FROM "+name+" WHERE id IN (?, ?) ORDER BY 1, 2")
 		}
 	}
-	w.exotic = append(w.exotic, guarded...)
+	w.exotic = append(append(w.exotic, guarded...), w.reading...)
 	d.Shuffle(len(w.common), func(i, j int) { w.common[i], w.common[j] = w.common[j], w.common[i] })
 	w.common = w.common[:commonReads]
 	d.Shuffle(len(w.exotic), func(i, j int) { w.exotic[i], w.exotic[j] = w.exotic[j], w.exotic[i] })

@@ -16,9 +16,10 @@ type writer struct {
 	field  *field
 	number int
 	dice   dice
-	wild   bool
-	tally  *tally
-	values int // given out so far
+	// frequent tells that definitions change often, and that much is done that nobody can see through.
+	frequent bool
+	tally    *tally
+	values   int // given out so far
 
 	main, spare *connection
 }
@@ -65,8 +66,8 @@ func (w *writer) close() {
 }
 
 // run acts once per so many reads of the readers, until these are done.
-func (w *writer) run(d dice, wild bool, every int, pace *pace) error {
-	w.dice, w.wild = d, wild
+func (w *writer) run(d dice, frequent bool, every int, pace *pace) error {
+	w.dice, w.frequent = d, frequent
 	if err := w.connect(); err != nil {
 		return err
 	}
@@ -140,7 +141,7 @@ func (w *writer) act(kind string, steps []step) error {
 func (w *writer) action() (kind string, steps []step) {
 	d := w.dice
 	definitions, opaque := 400, 300
-	if w.wild {
+	if w.frequent {
 		definitions, opaque = 6, 8
 	}
 	switch {
@@ -150,6 +151,9 @@ func (w *writer) action() (kind string, steps []step) {
 		if d.oneIn(3) {
 			return "two-phase", w.twoPhase()
 		}
+		if d.oneIn(3) {
+			return "routine", []step{w.routine(true)}
+		}
 		return "opaque", []step{w.many(w.text(d.pick(opaqueWrites)))}
 	}
 	switch n := d.IntN(100); {
@@ -157,6 +161,8 @@ func (w *writer) action() (kind string, steps []step) {
 		return "row", []step{w.one(w.row(), d.oneIn(2))}
 	case n < 60:
 		return "other", []step{w.many(w.text(d.pick(otherWrites)))}
+	case n < 68:
+		return "routine", []step{w.routine(false)}
 	case n < 92:
 		if n < 85 {
 			return "block", w.block()
@@ -173,6 +179,20 @@ func (w *writer) row() string {
 		return w.dice.pick(mergeWrites)
 	}
 	return w.dice.pick(rowWrites)
+}
+
+// routine calls a function that writes. Those that nobody can see through are for wild rounds, mostly.
+func (w *writer) routine(opaque bool) step {
+	for {
+		r := w.field.world.routines[w.dice.IntN(len(w.field.world.routines))]
+		template := strings.ReplaceAll(w.dice.pick(routineWrites), "{f}", r.name)
+		if opaque || w.frequent || !r.opaque && !strings.Contains(template, "DO $$") && !strings.Contains(template, "EXECUTE") && !strings.Contains(template, "TEMP") {
+			return w.many(w.text(template))
+		}
+		if w.dice.oneIn(20) { // all of them may be such
+			return w.many(w.text("SELECT 1"))
+		}
+	}
 }
 
 // many is a step that may commit several times.

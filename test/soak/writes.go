@@ -39,6 +39,15 @@ var rowWrites = []string{
 	"INSERT INTO app.mixed VALUES ({new}, 1, 'soak_tenant_2', {v}) ON CONFLICT (id) DO UPDATE SET v = EXCLUDED.v", "UPDATE app.tenants SET v = {v} WHERE id = {id}", "UPDATE app.mine SET v = {v}",
 }
 
+// routineWrites call functions that write, some of them by what seems to be something else. {f} is one of these functions.
+var routineWrites = []string{
+	"SELECT app.{f}({id})", "SELECT app.{f}({id})", "SELECT id, app.{f}(id) FROM app.junk WHERE id < 3", "SELECT app.{f}(x) FROM (VALUES ({id})) v(x)", "SELECT * FROM app.{f}({id})", "DO $$ BEGIN PERFORM app.{f}({id}); END $$",
+	"INSERT INTO app.checking VALUES ({new}, {v}) ON CONFLICT (id) DO UPDATE SET v = EXCLUDED.v", "INSERT INTO app.defaulting (id) VALUES ({new}) ON CONFLICT (id) DO UPDATE SET v = DEFAULT", "UPDATE app.through SET v = {v} WHERE id = {id}",
+	"UPDATE app.junk SET v = app.{f}({id}) WHERE id = {id}", "SELECT count(*) FROM app.junk WHERE app.{f}(id) > 0", "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) SELECT app.{f}({id})", "VALUES (app.{f}({id}))",
+	"CREATE TEMP TABLE made AS SELECT app.{f}({id}); DROP TABLE made", "SELECT CASE WHEN {id} > 3 THEN app.{f}({id}) END", "WITH w AS (SELECT app.{f}({id}) AS x) SELECT * FROM w",
+	"BEGIN; DECLARE c CURSOR FOR SELECT app.{f}({id}); FETCH ALL FROM c; COMMIT", "COPY (SELECT app.{f}({id})) TO STDOUT", "PREPARE p AS SELECT app.{f}($1); EXECUTE p({id}); DEALLOCATE p",
+}
+
 // mergeWrites need version 15.
 var mergeWrites = []string{
 	"MERGE INTO {t} USING (VALUES ({id}, {v}), ({new}, {v})) s(i, w) ON id = i WHEN MATCHED AND w > 0 THEN UPDATE SET v = w WHEN NOT MATCHED THEN INSERT (id, parent, v) VALUES (i, 1, w)",
