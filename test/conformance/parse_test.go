@@ -82,11 +82,13 @@ func TestParseGoTest(t *testing.T) {
 no event
 {"Action":"skip","Package":"github.com/jackc/pgx/v5","Test":"TestB"}
 {"Action":"fail","Package":"github.com/jackc/pgx/v5/pgconn"}
-{"Action":"pass","Package":"github.com/jackc/pgx/v5"}`))
+{"Action":"pass","Package":"github.com/jackc/pgx/v5"}
+{"Action":"fail","Package":"github.com/jackc/pgx/v5/stdlib","Test":"TestC/f='/tmp/TestC123/001/x'"}
+{"Action":"fail","Package":"github.com/jackc/pgx/v5/stdlib"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (results{"/pgconn TestA": passed, " TestB": skipped, "/pgconn ": failed}); !reflect.DeepEqual(found, want) {
+	if want := (results{"/pgconn TestA": passed, " TestB": skipped, "/pgconn the package": failed, "/stdlib TestC/f='x'": failed}); !reflect.DeepEqual(found, want) {
 		t.Errorf("%v, want %v", found, want)
 	}
 }

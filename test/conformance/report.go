@@ -12,7 +12,8 @@ import (
 type report struct {
 	suite   *suite
 	route   string
-	results results
+	results results         // of all passes
+	passes  []results       // of each
 	took    []time.Duration // by pass
 	figures []figures       // after each pass; of pgrecall alone
 	err     error           // what kept the suite from running to its end
@@ -20,6 +21,7 @@ type report struct {
 
 // add takes the outcomes of a pass. A later pass's tests have names of their own.
 func (r *report) add(found results, pass int) {
+	r.passes = append(r.passes, found)
 	for test, o := range found {
 		if pass > 0 {
 			test = fmt.Sprintf("%s (pass %d)", test, pass+1)
@@ -55,10 +57,13 @@ func table(w io.Writer, routes []string, reports []*report) {
 	}
 }
 
-// cell tells how many tests passed, of how many.
+// cell tells how many tests passed, of how many, for each pass.
 func (r *report) cell() string {
-	total := len(r.results) - r.results.count(skipped)
-	cell := fmt.Sprintf("%d of %d", r.results.count(passed), total)
+	var cells []string
+	for _, pass := range r.passes {
+		cells = append(cells, fmt.Sprintf("%d of %d", pass.count(passed), len(pass)-pass.count(skipped)))
+	}
+	cell := strings.Join(cells, ", ")
 	if r.err != nil {
 		cell += " (did not end in order)"
 	}
