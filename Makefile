@@ -10,7 +10,7 @@ FUZZTIME ?= 20s
 # Flags for the second part of `make conformance`, as in CONFORMANCE='-suites regression -routes direct,shadow'.
 CONFORMANCE ?=
 
-.PHONY: help deps build test lint fuzz soak bench conformance linearizability mutation demo
+.PHONY: help deps build test lint fuzz soak bench conformance application linearizability mutation demo
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | column -t -s $$'\t'
@@ -42,6 +42,9 @@ conformance: deps ## the wire scripts on PostgreSQL 13 to 18, then others' test 
 		PGRECALL_TEST_PG_VERSION=$$version go test -count=1 -timeout 14m ./test/wire; \
 	done
 	go run ./test/conformance $(CONFORMANCE)
+
+application: deps ## a real application's tests direct and through pgrecall, and what share of its reads is cached (docs/application.md)
+	go run ./test/conformance -suites gitea -routes direct,pgrecall,patient -publish docs/application.md $(CONFORMANCE)
 
 linearizability: deps ## rows read through one pgrecall while everything dies, for PGRECALL_LINEAR (10m); PGRECALL_SEED repeats the choices of a run
 	PGRECALL_LINEAR=$${PGRECALL_LINEAR:-10m} go test -count=1 -v -timeout 0 ./test/linear

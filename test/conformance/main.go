@@ -26,7 +26,7 @@ type options struct {
 func main() {
 	var o options
 	flag.StringVar(&o.suites, "suites", "regression,isolation,pgx,psycopg2,asyncpg", "`names` of the suites to run")
-	flag.StringVar(&o.routes, "routes", "direct,relay,pgrecall,shadow", "`ways` to run them: direct, relay, pgrecall, verified, shadow")
+	flag.StringVar(&o.routes, "routes", "direct,relay,pgrecall,shadow", "`ways` to run them: direct, relay, pgrecall, verified, shadow, patient (waits for the catalog)")
 	flag.StringVar(&o.keep, "keep", "", "`directory` for all output; a temporary one, removed after a run without differences, when empty")
 	flag.StringVar(&o.publish, "publish", "", "Markdown `file` whose measured part is replaced")
 	flag.IntVar(&o.passes, "passes", 0, "how often the regression suite runs in the same place; 0 for its own default")
@@ -97,6 +97,7 @@ func chosen(o options, pg *postgres, directory string) ([]*suite, error) {
 	known := map[string]*suite{
 		"regression": regressionSuite(pg), "isolation": isolationSuite(pg), "pgx": pgxSuite(directory),
 		"psycopg2": sqlalchemySuite("psycopg2", directory), "asyncpg": sqlalchemySuite("asyncpg", directory),
+		"gitea": giteaSuite(),
 	}
 	var suites []*suite
 	for name := range strings.SplitSeq(o.suites, ",") {
@@ -158,6 +159,7 @@ func conclude(o options, pg *postgres, ways []route, reports []*report) error {
 	cacheTable(&out, reports)
 	out.WriteByte('\n')
 	reasonTable(&out, reports)
+	uncachedTable(&out, reports)
 	fmt.Print("\n", out.String())
 	if o.publish != "" {
 		if err := publish(o.publish, out.String()); err != nil {

@@ -28,7 +28,7 @@ func pgxSuite(directory string) *suite {
 	source := filepath.Join(directory, "pgx")
 	return &suite{
 		name: "pgx", bound: 14 * time.Minute, passes: 1,
-		fetch: func(ctx context.Context) error { return copyModule(ctx, source) },
+		fetch: func(ctx context.Context) error { return copyModule(ctx, pgxModule, source) },
 		prepare: func(ctx context.Context, s *pgtest.Server) error {
 			if err := s.Exec(ctx, "postgres", "CREATE DATABASE pgx_test"); err != nil {
 				return err
@@ -47,9 +47,9 @@ CREATE DOMAIN uint64 AS numeric(20,0);
 CREATE USER pgx_md5 SUPERUSER PASSWORD 'secret';
 CREATE USER " tricky, ' } "" \ test user " SUPERUSER PASSWORD 'secret'`
 
-// copyModule copies the module out of Go's cache, which is read-only.
-func copyModule(ctx context.Context, target string) error {
-	out, err := output(ctx, "", "go", "mod", "download", "-json", pgxModule)
+// copyModule copies a module, as PATH or PATH@VERSION, out of Go's cache, which is read-only.
+func copyModule(ctx context.Context, path, target string) error {
+	out, err := output(ctx, "", "go", "mod", "download", "-json", path)
 	if err != nil {
 		return err
 	}

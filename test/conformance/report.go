@@ -10,13 +10,14 @@ import (
 
 // report is one suite by one way.
 type report struct {
-	suite   *suite
-	route   string
-	results results         // of all passes
-	passes  []results       // of each
-	took    []time.Duration // by pass
-	figures []figures       // after each pass; of pgrecall alone
-	err     error           // what kept the suite from running to its end
+	suite    *suite
+	route    string
+	results  results         // of all passes
+	passes   []results       // of each
+	took     []time.Duration // by pass
+	figures  []figures       // after each pass; of pgrecall alone
+	uncached []uncached      // at the end, where the suite wants it
+	err      error           // what kept the suite from running to its end
 }
 
 // add takes the outcomes of a pass. A later pass's tests have names of their own.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"strings"
 
 	"github.com/pgrecall/pgrecall/internal/pgtest"
 )
@@ -46,6 +47,7 @@ func routes(p programs) []route {
 		pgrecallRoute("pgrecall", p),
 		serial(pgrecallRoute("verified", p, "--verify", "100%", "--catalog-wait", "2s")),
 		serial(pgrecallRoute("shadow", p, "--cache", "shadow", "--verify", "100%", "--catalog-wait", "2s")),
+		pgrecallRoute("patient", p, "--catalog-wait", "2s"),
 	}
 }
 
@@ -130,6 +132,10 @@ func (r route) run(ctx context.Context, pg *postgres, s *suite, directory string
 			figures, err := readFigures(ctx, proc.metrics)
 			rep.err = errors.Join(rep.err, err)
 			rep.figures = append(rep.figures, figures)
+			if s.explain {
+				rep.uncached, err = readUncached(ctx, strings.TrimSuffix(proc.metrics, "/metrics"))
+				rep.err = errors.Join(rep.err, err)
+			}
 		}
 	}
 	return rep

@@ -47,6 +47,7 @@ type suite struct {
 	passes   int           // how often it runs in the same place, so that the later ones meet a warm cache
 	verified bool          // runs by the serial ways, too
 	settings []string      // lines of postgresql.conf
+	explain  bool          // which statements were not cached is of interest
 	fetch    func(ctx context.Context) error
 	prepare  func(ctx context.Context, s *pgtest.Server) error // the cluster, once
 	run      func(ctx context.Context, p place) (results, error)
