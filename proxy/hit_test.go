@@ -53,3 +53,21 @@ func TestRepeatedReadIsAnsweredFromMemory(t *testing.T) {
 		})
 	}
 }
+
+// TestFormatsOfParametersArePartOfTheKey: the same bytes are one number as text and another in binary.
+func TestFormatsOfParametersArePartOfTheKey(t *testing.T) {
+	r := start(t, "CREATE TABLE n (id int PRIMARY KEY, v text)", "INSERT INTO n VALUES (1234, 'text'), (825373492, 'binary')")
+	c := r.session()
+	for range 3 {
+		for format, want := range []string{"text", "binary"} {
+			c.send(join(frame('P', "", "SELECT v FROM n WHERE id = $1", int16(0)),
+				frame('B', "", "", int16(1), int16(format), int16(1), int32(4), []byte("1234"), int16(0)), frame('E', "", int32(0)), frame('S')))
+			if got := column(c.untilReady()); len(got) != 1 || got[0] != want {
+				t.Errorf("format %d: %q, want %s", format, got, want)
+			}
+		}
+	}
+	if r.hits() == 0 {
+		t.Error("no hits")
+	}
+}

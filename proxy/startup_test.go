@@ -245,3 +245,10 @@ func pgPort(s *pgtest.Server) string {
 	_, port, _ := net.SplitHostPort(s.Address())
 	return port
 }
+
+// TestCancelThroughAnotherPgrecall: a cancel request may reach another pgrecall than the session that it is for.
+func TestCancelThroughAnotherPgrecall(t *testing.T) {
+	r := start(t)
+	other := startOn(t, r.Upstream, nil)
+	r.session().cancelSleep(other.Address)
+}
