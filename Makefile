@@ -9,6 +9,8 @@ GOLANGCI_LINT = $(shell go env GOPATH)/bin/golangci-lint
 FUZZTIME ?= 20s
 # Flags for the second part of `make conformance`, as in CONFORMANCE='-suites regression -routes direct,shadow'.
 CONFORMANCE ?=
+# Flags for `make mutation`.
+MUTATION ?=
 
 .PHONY: help deps build test lint fuzz soak bench conformance application linearizability mutation demo
 
@@ -58,6 +60,5 @@ bench: deps ## direct, floor, relay, PgBouncer, pgpool-II and pgrecall side by s
 soak: deps ## PGRECALL_SOAK (1000000) answers compared with PostgreSQL's while everything changes; see docs/soak.md
 	PGRECALL_SOAK=$${PGRECALL_SOAK:-1000000} go test -count=1 -timeout 4h -v -run '^TestSoak$$' ./test/soak
 
-mutation: ## comes later
-mutation:
-	@echo "make $@ comes with a later issue" >&2; exit 2
+mutation: deps ## breaks the code in each way of testdata/mutations and runs the tests that should notice; MUTATION='-only words' for some
+	go run ./test/mutation $(MUTATION)
