@@ -50,8 +50,8 @@ const lanes = 8
 // Every byteStride-th byte is one after which `make test` cuts; which, the seed decides. A run with PGRECALL_LINEAR does all.
 const byteStride = 9
 
-// Readers look so often while the catalog is loaded, and for so long, before what was held up goes on: pgrecall has noticed by then that its
-// connection is gone, and could answer from the cache. They wait for the catalog no longer than patience.
+// Readers look so often while pgrecall answers other things from its cache, and for so long, before what was held up goes on: it has noticed by
+// then that a connection is gone, and would answer this from the cache, too. They wait no longer than patience.
 const (
 	looks    = 3
 	lookTime = 30 * time.Millisecond
@@ -318,6 +318,14 @@ func (l *lane) warm() error {
 	}
 }
 
+// control tells whether a register that nobody writes is answered from the cache.
+func (l *lane) control() (cached bool, err error) {
+	link := l.stage.relay.of(l.reader.pid)
+	before := link.passed[toServer].Load()
+	_, err = l.reader.value(readText(keys - 1))
+	return link.passed[toServer].Load() == before, err
+}
+
 // watch reads the register past and through pgrecall, out of the cache and not, until the writer's backend is gone. Once somebody has seen the
 // new value nobody may see the old one.
 func (l *lane) watch(pid uint32, value int64, proceed func() error) error {
@@ -334,7 +342,10 @@ func (l *lane) watch(pid uint32, value int64, proceed func() error) error {
 	began := time.Now()
 	looked := 0
 	for round, gone := 0, false; ; round++ {
-		ready := l.stage.proxy.Ready() == nil
+		before, err := l.control()
+		if err != nil {
+			return err
+		}
 		for _, r := range texts {
 			got, err := r.c.value(r.text)
 			switch {
@@ -353,7 +364,11 @@ func (l *lane) watch(pid uint32, value int64, proceed func() error) error {
 		if gone {
 			break
 		}
-		if ready && l.stage.proxy.Ready() == nil {
+		after, err := l.control()
+		if err != nil {
+			return err
+		}
+		if before && after {
 			looked++
 		}
 		if proceed != nil && (looked >= looks && time.Since(began) > lookTime || time.Since(began) > patience) {

@@ -56,7 +56,7 @@ func (r *run) unleash(window int) *chaos {
 	}
 	switch c.kind {
 	case catalogLost:
-		tasks = append(tasks, task{200, 800, c.breakCatalog}, task{300, 600, c.abandonWrite})
+		tasks = append(tasks, task{800, 2500, c.breakCatalog}, task{300, 600, c.abandonWrite})
 	case serverDies:
 		tasks = append(tasks, task{500, 1500, c.crashServer})
 	}

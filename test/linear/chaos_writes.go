@@ -42,10 +42,10 @@ func (c *chaos) restartProxy(random *rand.Rand) {
 }
 
 // abandonWrite cuts pgrecall off from the backends whose writes wait for a lock. They commit a while after pgrecall has lost them, and no other
-// write tells it of the change. Half of the time its questions about them are cut off, too.
+// write tells it of the change. Sometimes its questions about them are cut off, too.
 func (c *chaos) abandonWrite(random *rand.Rand) {
 	key := random.IntN(keys)
-	mute, after := random.IntN(2) == 0, random.IntN(1000)
+	mute, after := random.IntN(4) == 0, random.IntN(1000)
 	c.run.hot.Store(int32(key))
 	c.lock(key, func() {
 		ctx, cancel := context.WithTimeout(c.ctx, 500*time.Millisecond)

@@ -20,11 +20,12 @@ import (
 
 // Sizes of a run.
 const (
-	clients      = 16              // through pgrecall
-	poolClients  = 2               // for each mode of pgx
-	windowLength = 3 * time.Second // where pgrecall is killed: after that
-	quietTimeout = 20 * time.Second
-	checkTimeout = 60 * time.Second // of one register in one window
+	clients        = 16              // through pgrecall
+	poolClients    = 2               // for each mode of pgx
+	windowLength   = 3 * time.Second // where pgrecall is killed: after that
+	catalogTimeout = 10 * time.Second
+	quietTimeout   = 20 * time.Second
+	checkTimeout   = 60 * time.Second // of one register in one window
 )
 
 // run is a server, a relay, a pgrecall, clients and what they saw.
@@ -141,6 +142,8 @@ func (r *run) hire() {
 func (r *run) window(number int) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	for began := time.Now(); !r.process.ready() && time.Since(began) < catalogTimeout; time.Sleep(10 * time.Millisecond) { // without, there is no cache to be wrong
+	}
 	var working sync.WaitGroup
 	for _, w := range r.workers {
 		working.Go(func() { w.work(ctx) })
@@ -178,7 +181,7 @@ func (r *run) settle() {
 	r.awaitServer()
 	conn, err := pgx.Connect(ctx, r.straight+" application_name=chaos")
 	if err != nil {
-		r.tb.Fatalf("PGRECALL_SEED=%d: the server does not come back: %v", r.seed, err)
+		r.tb.Fatalf("PGRECALL_SEED=%d: the server does not come back: %v; %v", r.seed, err, r.failures)
 	}
 	defer func() { _ = conn.Close(ctx) }()
 	for deadline := time.Now().Add(quietTimeout); ; time.Sleep(time.Millisecond) {
