@@ -50,6 +50,16 @@ func (s *Slots) Database(database string) Slot {
 	return Slot(h.Sum64() % slotCount)
 }
 
+// Definitions returns the slot of the tag "definitions of this database change at this moment". Nothing that is cached carries it: a write that begins
+// while a fence is up on it may touch more than its plan says.
+func (s *Slots) Definitions(database string) Slot {
+	var h maphash.Hash
+	h.SetSeed(s.seed)
+	_ = h.WriteByte('t')
+	_, _ = h.WriteString(database)
+	return Slot(h.Sum64() % slotCount)
+}
+
 // Relation returns the slot of the tag "the whole relation". Relations have OIDs that are
 // unique in their database only, so the database belongs to the tag.
 func (s *Slots) Relation(database string, oid uint32) Slot {

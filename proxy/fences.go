@@ -70,7 +70,7 @@ func (s *session) foresee(p *plan) {
 		touches.Merge(s.srv.slots, f.blockFence)
 		f.blockFence = nil
 		if f.blockOn == nil || f.blockOn != f.database.snapshot() {
-			touches.Add(s.srv.slots, f.database.slot) // what a trigger made since then touches is not known
+			touches.Add(s.srv.slots, f.database.slot, f.database.defining) // what a trigger made since then touches is not known
 		}
 	}
 	if touches == nil {
@@ -78,8 +78,13 @@ func (s *session) foresee(p *plan) {
 	}
 	touches.Undone = touches.Undone && known && !inBlock
 	touches.Raise(s.srv.slots, f.database.slot)
-	if p.snapshot == nil || p.snapshot != f.database.snapshot() || invalidator.Fenced(s.srv.slots.Load(f.database.slot)) {
-		touches.Add(s.srv.slots, f.database.slot) // definitions change at this moment
+	switch {
+	case p.snapshot == nil || p.snapshot != f.database.snapshot():
+		touches.Add(s.srv.slots, f.database.slot, f.database.defining)
+	case invalidator.Fenced(s.srv.slots.Load(f.database.defining)):
+		// Definitions change at this moment. This write changes none, so that the next one need not touch everything because of it: writes
+		// that overlap would keep everything fenced for ever.
+		touches.Add(s.srv.slots, f.database.slot)
 	}
 	if f.openFence == nil {
 		f.openFence = touches
@@ -191,11 +196,11 @@ func (s *session) fenceOf(p *plan) *invalidator.Fence {
 	fence.Add(s.srv.slots, p.writeSlots...)
 	if p.touched.Cluster {
 		for _, d := range s.srv.allDatabases() {
-			fence.Add(s.srv.slots, d.slot)
+			fence.Add(s.srv.slots, d.slot, d.defining)
 		}
 	}
 	if len(p.writeSlots) == 0 {
-		fence.Add(s.srv.slots, s.frontend.database.slot)
+		fence.Add(s.srv.slots, s.frontend.database.slot, s.frontend.database.defining)
 	}
 	return fence
 }

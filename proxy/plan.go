@@ -146,7 +146,7 @@ func (srv *Server) newSource(p *plan) *cache.Source {
 func (srv *Server) writeSlots(d *database, t *invalidator.Touched) []invalidator.Slot {
 	var slots []invalidator.Slot
 	if t.Whole || t.Definition {
-		slots = append(slots, d.slot)
+		slots = append(slots, d.slot, d.defining)
 	} else {
 		for _, oid := range t.Relations {
 			slots = append(slots, srv.slots.Relation(d.name, oid))

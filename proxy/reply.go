@@ -367,7 +367,7 @@ func (s *session) confuse(typ byte, why string) {
 		"type", string(rune(typ)), "why", why)
 	f := &invalidator.Fence{}
 	slot := s.srv.slots.Database(s.databaseName)
-	f.Add(s.srv.slots, slot)
+	f.Add(s.srv.slots, slot, s.srv.slots.Definitions(s.databaseName))
 	f.Raise(s.srv.slots, slot)
 	if s.backend.heldFence == nil {
 		s.backend.heldFence = &invalidator.Fence{}

@@ -97,11 +97,12 @@ type policyEpoch struct {
 
 // database is what the server knows of one database of the upstream.
 type database struct {
-	name    string
-	slot    invalidator.Slot
-	watcher *catalog.Watcher // nil without an account
-	watch   watchlist        // custom settings
-	run     struct {         // of the server, as sessions see it
+	name     string
+	slot     invalidator.Slot
+	defining invalidator.Slot // fenced while definitions may change
+	watcher  *catalog.Watcher // nil without an account
+	watch    watchlist        // custom settings
+	run      struct {         // of the server, as sessions see it
 		sync.Mutex
 		of string
 	}
@@ -231,7 +232,7 @@ func (srv *Server) database(name string) *database {
 	if d := srv.databases[name]; d != nil {
 		return d
 	}
-	d := &database{name: name, slot: srv.slots.Database(name)}
+	d := &database{name: name, slot: srv.slots.Database(name), defining: srv.slots.Definitions(name)}
 	srv.databases[name] = d
 	if srv.closing || !srv.caching || !srv.HasAccount {
 		return d
@@ -249,7 +250,7 @@ func (srv *Server) database(name string) *database {
 	})
 	srv.work.Go(func() { _ = d.watcher.Run(srv.ctx) }) // it ends with ctx alone
 	fence := &invalidator.Fence{}
-	fence.Add(srv.slots, d.slot)
+	fence.Add(srv.slots, d.slot, d.defining)
 	fence.Raise(srv.slots, d.slot)
 	srv.work.Go(func() { srv.awaitPredecessors(d, fence) })
 	return d
