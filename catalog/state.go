@@ -40,8 +40,11 @@ func (w *Watcher) SameServer(ctx context.Context) (bool, error) {
 	return now == known && now.processes != "", nil
 }
 
+// identityColumns are those of identity. Since PostgreSQL 18 a client that is not authenticated yet has neither database nor user either, and the
+// number of I/O workers may change; what kind of process it is, an ordinary account can't see.
 const identityColumns = `pg_postmaster_start_time()::text,
-       (SELECT coalesce(string_agg(pid::text, ',' ORDER BY pid), '') FROM pg_stat_activity WHERE datid IS NULL AND usesysid IS NULL),
+       (SELECT coalesce(string_agg(pid::text, ',' ORDER BY pid) FILTER (WHERE backend_type IN ('checkpointer', 'background writer', 'walwriter')),
+                        min(pid)::text, '') FROM pg_stat_activity WHERE datid IS NULL AND usesysid IS NULL),
        (SELECT oid::text FROM pg_database WHERE datname = current_database())`
 
 const stateQuery = `
