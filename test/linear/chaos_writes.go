@@ -99,6 +99,9 @@ func (c *chaos) crashServer(random *rand.Rand) {
 		if err = c.run.server.Kill(ctx); err == nil {
 			err = c.run.server.Start(ctx)
 		}
+		for began := time.Now(); err != nil && time.Since(began) < quietTimeout; { // backends that are left hold the shared memory
+			err = c.run.server.Start(ctx)
+		}
 	case 1:
 		c.run.kills.note("server restarted", "")
 		err = c.run.server.Restart(ctx)
