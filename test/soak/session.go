@@ -33,7 +33,7 @@ type named struct {
 }
 
 func newDrawing(d dice, w *world, wild, super bool) *drawing {
-	zipf := func(n int) *rand.Zipf { return rand.NewZipf(d.Rand, 1.8, 2, uint64(n-1)) }
+	zipf := func(n int) *rand.Zipf { return rand.NewZipf(d.Rand, 2.2, 3, uint64(n-1)) }
 	return &drawing{dice: d, world: w, wild: wild, super: super, common: zipf(len(w.common)), exotic: zipf(len(w.exotic))}
 }
 
@@ -138,7 +138,7 @@ func (g *drawing) implicit() unit {
 	set, n := parse("", template, typed(template))
 	b := g.bind("", "", n, false)
 	first := "SELECT set_config('app.tenant', '1', true)"
-	if g.wild || g.oneIn(3) {
+	if g.wild {
 		first = g.pick([]string{"SET LOCAL app.tenant = '2'", "BEGIN", "SET LOCAL ROLE soak_tenant_1", "SELECT app.become_locally(2)"})
 	}
 	messages := []pg.FrontendMessage{&pg.Parse{Query: first}, &pg.Bind{}, &pg.Execute{}, set}

@@ -7,7 +7,8 @@ import (
 
 // world is a random schema with the statements that clients may send to it. It is immutable.
 type world struct {
-	version int // server's major one
+	version int  // server's major one
+	murky   bool // triggers may run SQL that they make at run time: writes then end all caching for a while
 	tables  []*table
 	setup   []string // makes everything, in order, as the superuser
 
@@ -74,7 +75,7 @@ func roleSetup() []string {
 
 // newWorld makes up a schema.
 func newWorld(d dice, version int) *world {
-	w := &world{version: version}
+	w := &world{version: version, murky: d.oneIn(8)}
 	w.setup = append(w.setup,
 		"CREATE SCHEMA app", "CREATE SCHEMA alt", "CREATE SCHEMA front", "CREATE SCHEMA far",
 		"GRANT USAGE ON SCHEMA app, alt, front, far TO PUBLIC", "GRANT CREATE ON SCHEMA app, alt, front, far TO soak_owner, soak_writer",

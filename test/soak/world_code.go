@@ -1,6 +1,9 @@
 package soak
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // addFunctions makes functions of all volatilities, and procedures.
 func (w *world) addFunctions(d dice) {
@@ -68,6 +71,9 @@ func (w *world) addTriggers(d dice) {
 		}
 		other := w.tables[(i+1+d.IntN(len(w.tables)-1))%len(w.tables)].name
 		for _, at := range d.Perm(len(triggers))[:1+d.IntN(2)] {
+			if strings.Contains(triggers[at], "dynamic") && !w.murky {
+				continue
+			}
 			w.setup = append(w.setup, fmt.Sprintf(triggers[at], t.name, other))
 		}
 	}

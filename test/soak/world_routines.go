@@ -48,9 +48,15 @@ func (w *world) addRoutines(d dice) {
 		if !d.oneIn(3) {
 			continue
 		}
-		r := routine{}
+		r := routine{opaque: true}
+		var body string
+		for r.opaque {
+			r = routine{}
+			body = w.block(d, &r, "NEW.id", 1)
+			r.opaque = r.opaque && !w.murky
+		}
 		w.setup = append(w.setup,
-			fmt.Sprintf("CREATE FUNCTION app.g%d() RETURNS trigger LANGUAGE plpgsql AS $$ DECLARE _n int; _r record; BEGIN IF pg_trigger_depth() > 2 THEN RETURN NULL; END IF; %s RETURN NULL; END $$", i, w.block(d, &r, "NEW.id", 1)),
+			fmt.Sprintf("CREATE FUNCTION app.g%d() RETURNS trigger LANGUAGE plpgsql AS $$ DECLARE _n int; _r record; BEGIN IF pg_trigger_depth() > 2 THEN RETURN NULL; END IF; %s RETURN NULL; END $$", i, body),
 			fmt.Sprintf("CREATE TRIGGER random AFTER %s ON app.%s FOR EACH ROW EXECUTE FUNCTION app.g%d()", d.pick([]string{"UPDATE", "INSERT OR UPDATE", "UPDATE OF v", "INSERT"}), t.name, i))
 	}
 	// What runs when a row is checked, or given a default.
