@@ -117,6 +117,9 @@ func (c *calls) candidate(f *catalog.Function) *refusal {
 	if f.Builtin {
 		return judgeFunction(f)
 	}
+	if f.Converts {
+		return refuse(ReasonUnsafeCast, f.Name)
+	}
 	return c.judge.userFunction(f)
 }
 
@@ -150,6 +153,8 @@ func (c *calls) operator(o parser.Operator) *refusal {
 			return refuse(ReasonUnknownOperator, o.Name)
 		case candidate.UnsafeResult:
 			return refuse(ReasonUnknownType, o.Name)
+		case candidate.Converts:
+			return refuse(ReasonUnsafeCast, o.Name)
 		}
 		if setting != "" {
 			c.settings = append(c.settings, setting)
@@ -190,7 +195,7 @@ func (c *calls) conversion(cast *parser.Cast, all []parser.Cast) *refusal {
 		case t == nil:
 		case !t.Safe:
 			return refuse(ReasonUnknownType, cast.Type)
-		case t.UnsafeCast:
+		case t.UnsafeCast, t.Converts:
 			return refuse(ReasonUnsafeCast, cast.Type)
 		case t.Time && !c.timeSource(cast, all):
 			return refuse(ReasonTimeCast, cast.Type)

@@ -175,6 +175,8 @@ func (j *judge) relation(r *catalog.Relation) *refusal {
 		return refuse(ReasonTemporary, "child of "+detail)
 	case r.UnsafeColumn != "":
 		return refuse(ReasonColumnType, detail+"."+r.UnsafeColumn)
+	case r.Converts:
+		return refuse(ReasonUnsafeCast, detail)
 	}
 	j.dependencies = append(j.dependencies, r.OID)
 	if r.RowSecurity {

@@ -303,7 +303,7 @@ func TestSearchPathDecidesWhatAFunctionMeans(t *testing.T) {
 	}
 }
 
-func TestForeignTablesAndUnsafeCasts(t *testing.T) {
+func TestForeignTables(t *testing.T) {
 	f := newFixture(t)
 	_, err := f.conn.Exec(t.Context(), `
 CREATE FOREIGN DATA WRAPPER w; CREATE SERVER s FOREIGN DATA WRAPPER w;
@@ -320,18 +320,6 @@ CREATE FOREIGN TABLE split_far PARTITION OF split FOR VALUES IN (1) SERVER s;`, 
 		if d := f.decide(sql); d.Reason != cachepolicy.ReasonForeignTable {
 			t.Errorf("%s: %+v", sql, d)
 		}
-	}
-	_, err = f.conn.Exec(t.Context(), `
-CREATE FUNCTION to_mood(int) RETURNS mood LANGUAGE sql VOLATILE AS $$SELECT 'fair'::mood$$;
-CREATE CAST (int AS mood) WITH FUNCTION to_mood(int) AS IMPLICIT`, pgx.QueryExecModeSimpleProtocol)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if f.snapshot, err = catalog.Load(t.Context(), f.conn); err != nil {
-		t.Fatal(err)
-	}
-	if d := f.decide("SELECT * FROM users"); d.Reason != cachepolicy.ReasonUnsafeCast {
-		t.Errorf("%+v", d)
 	}
 }
 

@@ -38,7 +38,7 @@ func (r Reason) Meaning() (what, change string) {
 	case ReasonUnknownType:
 		return "The type is unknown, or its text form depends on more than pgrecall's keys hold.", "Cast to a built-in type."
 	case ReasonUnsafeCast:
-		return "The database has a user-made cast that is not immutable and may apply anywhere.", "Declare the cast's function IMMUTABLE if it is."
+		return "A user-made cast that is not immutable may be applied where nothing names it.", "Declare the cast's function IMMUTABLE if it is."
 	case ReasonUnknownRelation:
 		return "A name means no relation that the session would find.", "Check the name and the search_path (--user, --database); temporary tables are never cached."
 	case ReasonSystemCatalog:

@@ -154,6 +154,9 @@ func (j *judge) variables(f *catalog.Function, body *parser.Body) *refusal {
 			if r.UnsafeColumn != "" || len(r.VolatileFunctions) > 0 {
 				return refuse(ReasonColumnType, r.Name)
 			}
+			if r.Converts {
+				return refuse(ReasonUnsafeCast, r.Name)
+			}
 			for _, base := range r.ColumnTypes {
 				if t := j.snapshot.Type(nil, "pg_catalog", base); t != nil && t.Time {
 					return refuse(ReasonTimeCast, "in a row of "+r.Name)

@@ -77,6 +77,7 @@ func newSnapshot(loaded time.Time) *Snapshot {
 		byFunction: make(map[uint32]*Function),
 		operators:  make(map[string][]*Operator),
 		types:      make(map[name]*Type),
+		typeByOID:  make(map[uint32]*Type),
 	}
 }
 
@@ -92,13 +93,15 @@ type loader struct {
 
 	policyOf map[uint32]policyPlace
 
-	attributes      map[uint32][]attribute // columns by relation
-	rawTypes        map[uint32]*rawType    // pg_type by OID
-	results         map[*Function][]uint32 // types of a function's results
-	arguments       map[*Function]uint32   // type of the first argument
-	signatures      map[*Function][]uint32 // types of all arguments and results
-	operatorResults map[*Operator]uint32
-	inoutCasts      []castPair // user-made casts by input and output functions
+	attributes map[uint32][]attribute // columns by relation
+	rawTypes   map[uint32]*rawType    // pg_type by OID
+	results    map[*Function][]uint32 // types of a function's results
+	arguments  map[*Function]uint32   // type of the first argument
+	signatures map[*Function][]uint32 // types of all arguments and results
+	operands   map[*Operator][]uint32 // types of an operator's result and operands
+	inoutCasts []castPair             // user-made casts by input and output functions
+	explicit   map[uint32]bool        // types that make Type.UnsafeCast true
+	converts   map[uint32]bool        // types that make Type.Converts true
 }
 
 type attribute struct {

@@ -63,10 +63,10 @@ SELECT p.oid, n.nspname::text, p.proname::text, p.pronargs::int4, p.pronargdefau
 func (l *loader) operators() error {
 	var o Operator
 	var volatility, version string
-	var result uint32
-	l.operatorResults = make(map[*Operator]uint32)
+	var result, left, right uint32
+	l.operands = make(map[*Operator][]uint32)
 	return l.each(`
-SELECT o.oid, n.nspname::text, o.oprname::text, coalesce(p.provolatile, 'v')::text, o.oprresult,
+SELECT o.oid, n.nspname::text, o.oprname::text, coalesce(p.provolatile, 'v')::text, o.oprresult, o.oprleft, o.oprright,
        CASE WHEN o.oid >= `+firstNormal+` THEN coalesce((
          SELECT e.extname::text FROM pg_depend h JOIN pg_extension e ON e.oid = h.refobjid
           WHERE h.classid = 'pg_operator'::regclass AND h.objid = o.oid AND h.refclassid = 'pg_extension'::regclass AND h.deptype = 'e'
@@ -74,43 +74,45 @@ SELECT o.oid, n.nspname::text, o.oprname::text, coalesce(p.provolatile, 'v')::te
        CASE WHEN o.oid >= `+firstNormal+` THEN o.xmin::text ELSE '' END
   FROM pg_operator o JOIN pg_namespace n ON n.oid = o.oprnamespace LEFT JOIN pg_proc p ON p.oid = o.oprcode
  ORDER BY o.oid`,
-		[]any{&o.OID, &o.Schema, &o.Name, &volatility, &result, &o.Extension, &version},
+		[]any{&o.OID, &o.Schema, &o.Name, &volatility, &result, &left, &right, &o.Extension, &version},
 		func() {
 			operator := &Operator{
 				OID: o.OID, Schema: o.Schema, Name: o.Name, Volatility: volatility[0], Extension: o.Extension,
 				Builtin: o.OID < FirstNormalObjectID && o.Schema == systemSchema,
 			}
 			if !operator.Builtin {
-				l.operatorResults[operator] = result
+				l.operands[operator] = []uint32{result, left, right}
 			}
 			l.snapshot.operators[o.Name] = append(l.snapshot.operators[o.Name], operator)
 		})
 }
 
 // casts reads the casts that users made. An explicit one with a function that isn't immutable spoils casts to its
-// type; an implicit one may be anywhere.
+// type, or from it where only that one is a user's; see Type.Converts for those that nothing has to name.
 func (l *loader) casts() error {
-	var source, target uint32
+	l.explicit, l.converts = make(map[uint32]bool), make(map[uint32]bool)
+	var source, target, function uint32
 	var context, method, volatility, version string
 	return l.each(`
-SELECT c.castsource, c.casttarget, c.castcontext::text, c.castmethod::text, coalesce(p.provolatile, 'i')::text, c.xmin::text
+SELECT c.castsource, c.casttarget, c.castfunc, c.castcontext::text, c.castmethod::text, coalesce(p.provolatile, 'i')::text, c.xmin::text
   FROM pg_cast c LEFT JOIN pg_proc p ON p.oid = c.castfunc
  WHERE c.oid >= `+firstNormal+` ORDER BY c.castsource, c.casttarget`,
-		[]any{&source, &target, &context, &method, &volatility, &version},
+		[]any{&source, &target, &function, &context, &method, &volatility, &version},
 		func() {
 			if volatility == "v" {
-				l.snapshot.VolatileCasts = true
+				l.snapshot.VolatileCasts = append(l.snapshot.VolatileCasts, function)
 			}
+			pair := castPair{source, target}
 			switch {
 			case method == "i" && context != "e":
-				l.inoutCasts = append(l.inoutCasts, castPair{source, target})
+				l.inoutCasts = append(l.inoutCasts, pair)
 			case volatility == "i":
+			case context == "e" && target < FirstNormalObjectID && source >= FirstNormalObjectID:
+				l.converts[source] = true
 			case context == "e":
-				if t := l.rawTypes[target]; t != nil {
-					t.entry.UnsafeCast = true
-				}
+				l.explicit[target] = true
 			default:
-				l.snapshot.UnsafeCasts = true
+				l.unsafeCast(pair)
 			}
 		})
 }

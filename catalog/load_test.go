@@ -296,27 +296,27 @@ CREATE FUNCTION vol(text) RETURNS mood LANGUAGE sql VOLATILE AS 'SELECT NULL::mo
 		}
 		last = next
 	}
-	if !last.UnsafeCasts || !last.EventTriggers {
-		t.Errorf("unsafe casts %v, event triggers %v", last.UnsafeCasts, last.EventTriggers)
+	if len(last.VolatileCasts) == 0 || !last.EventTriggers {
+		t.Errorf("volatile casts %v, event triggers %v", last.VolatileCasts, last.EventTriggers)
 	}
 }
 
 func TestCasts(t *testing.T) {
 	for _, tc := range []struct {
-		script           string
-		implicit, target bool
+		script                     string
+		implicit, target, converts bool
 	}{
-		{"CREATE TYPE mood AS ENUM ('fair'); CREATE CAST (varchar AS mood) WITH INOUT AS IMPLICIT", false, false},
-		{"CREATE CAST (text AS date) WITH INOUT AS ASSIGNMENT", true, false},
-		{"CREATE TYPE p AS (a int); CREATE FUNCTION f(int) RETURNS p IMMUTABLE LANGUAGE sql AS 'SELECT NULL::p'; CREATE CAST (int AS p) WITH FUNCTION f(int) AS IMPLICIT", false, false},
-		{"CREATE TYPE p AS (a int); CREATE FUNCTION f(int) RETURNS p STABLE LANGUAGE sql AS 'SELECT NULL::p'; CREATE CAST (int AS p) WITH FUNCTION f(int) AS ASSIGNMENT", true, false},
-		{"CREATE TYPE p AS (a int); CREATE FUNCTION f(int) RETURNS p STABLE LANGUAGE sql AS 'SELECT NULL::p'; CREATE CAST (int AS p) WITH FUNCTION f(int)", false, true},
+		{"CREATE TYPE mood AS ENUM ('fair'); CREATE CAST (varchar AS mood) WITH INOUT AS IMPLICIT", false, false, false},
+		{"CREATE CAST (text AS date) WITH INOUT AS ASSIGNMENT", true, false, false},
+		{"CREATE TYPE p AS (a int); CREATE FUNCTION f(int) RETURNS p IMMUTABLE LANGUAGE sql AS 'SELECT NULL::p'; CREATE CAST (int AS p) WITH FUNCTION f(int) AS IMPLICIT", false, false, false},
+		{"CREATE TYPE p AS (a int); CREATE FUNCTION f(int) RETURNS p STABLE LANGUAGE sql AS 'SELECT NULL::p'; CREATE CAST (int AS p) WITH FUNCTION f(int) AS ASSIGNMENT", false, false, true},
+		{"CREATE TYPE p AS (a int); CREATE FUNCTION f(int) RETURNS p STABLE LANGUAGE sql AS 'SELECT NULL::p'; CREATE CAST (int AS p) WITH FUNCTION f(int)", false, true, false},
 	} {
 		conn := connect(t, pgtest.Shared(t).NewDatabase(t))
 		execute(t, conn, tc.script)
 		s := load(t, conn)
 		typ := s.Type([]string{"public"}, "", "p")
-		if s.UnsafeCasts != tc.implicit || (typ != nil && typ.UnsafeCast) != tc.target {
+		if s.UnsafeCasts != tc.implicit || (typ != nil && typ.UnsafeCast) != tc.target || (typ != nil && typ.Converts) != tc.converts {
 			t.Errorf("%s: unsafe casts %v, target %+v", tc.script, s.UnsafeCasts, typ)
 		}
 	}

@@ -74,6 +74,7 @@ SELECT t.oid, n.nspname::text, t.typname::text, t.typtype::text, t.typcategory::
 			raw.entry, raw.kind, raw.category = &entry, kind[0], category[0]
 			l.rawTypes[t.OID] = &raw
 			l.snapshot.types[name{t.Schema, t.Name}] = &entry
+			l.snapshot.typeByOID[t.OID] = &entry
 		})
 	if err != nil {
 		return err
@@ -124,12 +125,18 @@ func (l *loader) judge() {
 		f.VolatileTypes = slices.ContainsFunc(types, func(oid uint32) bool { return l.rawTypes[oid] != nil && l.rawTypes[oid].entry.Volatile })
 		f.TimeTypes = slices.ContainsFunc(types, func(oid uint32) bool { return l.rawTypes[oid] != nil && l.rawTypes[oid].entry.Time })
 	}
-	for o, result := range l.operatorResults {
-		o.UnsafeResult = !l.safeResult(result)
+	for o, types := range l.operands {
+		o.UnsafeResult = !l.safeResult(types[0])
 	}
+	for _, c := range l.inoutCasts {
+		if !l.safe(c.source) || !l.safe(c.target) || l.category(c.target) == 'D' {
+			l.unsafeCast(c)
+		}
+	}
+	l.conversions()
 	hidden := make(map[string]bool)
 	for f, argument := range l.arguments {
-		if l.takesRow(argument) && (f.Volatility != 'i' || f.UnsafeResult) {
+		if l.takesRow(argument) && (f.Volatility != 'i' || f.UnsafeResult || f.Converts) {
 			hidden[f.Name] = true
 		}
 	}
@@ -137,10 +144,39 @@ func (l *loader) judge() {
 		l.snapshot.HiddenCalls = append(l.snapshot.HiddenCalls, f)
 	}
 	slices.Sort(l.snapshot.HiddenCalls)
-	for _, c := range l.inoutCasts {
-		if !l.safe(c.source) || !l.safe(c.target) || l.category(c.target) == 'D' {
-			l.snapshot.UnsafeCasts = true
+}
+
+// unsafeCast notes a cast that isn't immutable and may be where nothing names it.
+func (l *loader) unsafeCast(c castPair) {
+	for _, oid := range []uint32{c.target, c.source} {
+		if oid >= FirstNormalObjectID {
+			l.converts[oid] = true
+			return
 		}
+	}
+	l.snapshot.UnsafeCasts = true
+}
+
+// conversions fills in what is named Converts, and Type.UnsafeCast: a cast to a domain, an array or rows casts to the types in them.
+func (l *loader) conversions() {
+	if len(l.converts)+len(l.explicit) == 0 {
+		return
+	}
+	converts := func(oid uint32) bool {
+		return l.holds(oid, func(part *rawType) bool { return l.converts[part.entry.OID] })
+	}
+	for oid, raw := range l.rawTypes {
+		raw.entry.Converts = converts(oid)
+		raw.entry.UnsafeCast = l.holds(oid, func(part *rawType) bool { return l.explicit[part.entry.OID] })
+		if r := l.snapshot.byOID[raw.relation]; r != nil && raw.kind == 'c' {
+			r.Converts = raw.entry.Converts
+		}
+	}
+	for f, types := range l.signatures {
+		f.Converts = slices.ContainsFunc(types, converts)
+	}
+	for o, types := range l.operands {
+		o.Converts = slices.ContainsFunc(types, converts)
 	}
 }
 

@@ -68,6 +68,9 @@ func (s *Snapshot) Type(schemas []string, schema, typ string) *Type {
 	return nil
 }
 
+// TypeByOID returns the type with this OID, nil when there is none.
+func (s *Snapshot) TypeByOID(oid uint32) *Type { return s.typeByOID[oid] }
+
 // Memo returns the value that compute gave for this key once, and keeps it for as long as the
 // snapshot lives. compute may run more than once when goroutines race; one result is kept.
 func (s *Snapshot) Memo(key any, compute func() any) any {

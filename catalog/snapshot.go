@@ -9,10 +9,11 @@ type Snapshot struct {
 	LoadedAt      time.Time
 	// Digest changes whenever anything that the snapshot holds does.
 	Digest [32]byte
-	// UnsafeCasts is true when somebody created a cast, implicit or by assignment, with a function that is not immutable.
+	// UnsafeCasts is true when somebody created a cast between two built-in types, implicit or by assignment, with a function that is
+	// not immutable. Other such casts show at the types that users made: see Type.Converts.
 	UnsafeCasts bool
-	// VolatileCasts is true when somebody created a cast with a volatile function: a conversion may write.
-	VolatileCasts bool
+	// VolatileCasts are the OIDs of volatile functions of casts that users created: any conversion may run them.
+	VolatileCasts []uint32
 	// EventTriggers is true when the database has an enabled event trigger.
 	EventTriggers bool
 	// HiddenCalls are the names of functions with one argument that takes rows, other than immutable ones. A
@@ -28,6 +29,7 @@ type Snapshot struct {
 	byFunction map[uint32]*Function // those of users
 	operators  map[string][]*Operator
 	types      map[name]*Type
+	typeByOID  map[uint32]*Type
 	memo       memo
 }
 
@@ -59,6 +61,8 @@ type Relation struct {
 	// VolatileFunctions are the OIDs of volatile functions outside pg_catalog, not known to be harmless, that a default, check,
 	// policy, index or domain of the relation calls: a write runs them.
 	VolatileFunctions []uint32
+	// Converts is Type.Converts of a column or of the relation's rows.
+	Converts bool
 	// UnsafeColumn names a column whose type a cache must not trust (see Type.Safe), "" for none.
 	UnsafeColumn string
 	// ColumnTypes maps a column's name to its type's name (pg_type.typname of the base type of domains and elements of arrays),
@@ -97,6 +101,7 @@ type Function struct {
 	Kind         byte // f a w p
 	Builtin      bool // of pg_catalog, made by initdb
 	UnsafeResult bool // its result's type is not Safe
+	Converts     bool // Type.Converts of an argument or a result
 	Harmless     bool // of a well-known extension whose functions write no table
 	OrderedSet   bool // an ordered-set or hypothetical-set aggregate: a call names only its direct arguments
 
@@ -138,6 +143,7 @@ type Operator struct {
 	Volatility   byte
 	Builtin      bool
 	UnsafeResult bool   // its result's type is not Safe
+	Converts     bool   // Type.Converts of an operand or the result
 	Extension    string // that it belongs to, "" for none
 }
 
@@ -148,8 +154,12 @@ type Type struct {
 	// Safe types are built in (except reg*, timetz, and what depends on more than settings), enumerations, domains and
 	// arrays of such, and types of extensions whose input and output functions are immutable.
 	Safe bool
-	// UnsafeCast is true when somebody created an explicit cast to this type with a function that isn't immutable.
+	// UnsafeCast is true when somebody created an explicit cast to this type, or one that its values hold, with a function that isn't immutable.
 	UnsafeCast bool
+	// Converts is true when somebody created a cast with a function that isn't immutable from or to this type, or one that its values hold,
+	// and the cast may be where nothing names it. Such a cast takes a value of one type and something of the other, a column, an
+	// argument or a name: where neither this type nor what holds it occurs, it can't be (manual, section 10).
+	Converts bool
 	// Volatile is true when a value of this type, or in it, is checked by a volatile function made by a user.
 	Volatile bool
 	// Time is true for date, time and timestamp types and for what holds them (domains, arrays, ranges, composites):

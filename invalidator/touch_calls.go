@@ -10,8 +10,8 @@ import (
 
 // calls judges what a command calls: whatever a name may mean must be known not to write.
 func (c *closure) calls(command *parser.Command, p *path) {
-	if c.snapshot.VolatileCasts {
-		c.whole("a cast with a volatile function exists")
+	for _, oid := range c.snapshot.VolatileCasts {
+		c.functionOf(oid, p.runtime(), "volatile function of a cast")
 	}
 	for _, f := range command.Functions {
 		c.call(f, p)

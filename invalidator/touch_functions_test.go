@@ -2,6 +2,7 @@ package invalidator
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -141,4 +142,26 @@ func (f *touchFixture) underPath(t *testing.T, path, sql string, mayFail bool) (
 		return touched, nil
 	}
 	return touched, difference(before, f.contents(t, tx))
+}
+
+// TestTouchesOfCasts: a cast that nothing names runs its function, which is followed like any other.
+func TestTouchesOfCasts(t *testing.T) {
+	const types = `
+CREATE TABLE log (id int); CREATE TABLE plain (id int);
+CREATE TYPE thing AS ENUM ('a'); CREATE TABLE things (what thing); INSERT INTO things VALUES ('a');
+CREATE FUNCTION number(thing) RETURNS int LANGUAGE plpgsql VOLATILE AS $$BEGIN %s; RETURN 1; END$$;
+CREATE CAST (thing AS int) WITH FUNCTION number(thing) AS IMPLICIT;`
+	for body, want := range map[string][]string{
+		"NULL":                                 nil,
+		"INSERT INTO log VALUES (1)":           {"log"},
+		"EXECUTE 'INSERT INTO log VALUES (1)'": whole,
+	} {
+		f := newFixture(t, fmt.Sprintf(types, body))
+		for _, sql := range []string{"SELECT abs(what) FROM things", "SELECT sum(what) FROM things WHERE what = 1"} {
+			touched := f.touches(sql)
+			if names := f.names(touched.Relations); touched.Whole != slices.Equal(want, whole) || !touched.Whole && !slices.Equal(names, want) {
+				t.Errorf("%s with %s: %+v, want %v", sql, body, touched, want)
+			}
+		}
+	}
 }

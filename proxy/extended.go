@@ -207,6 +207,7 @@ func (s *session) newPrepared(name, text, types []byte) *prepared {
 	}
 	p.statement, p.directive = statement, directive
 	p.digest = cache.StatementDigest(canonical, types)
+	p.types = declaredTypes(types)
 	return p
 }
 
@@ -235,6 +236,7 @@ func (s *session) planOf(p *prepared) *plan {
 		return p.cached
 	}
 	p.cached = s.plan(p.statement)
+	p.odd = oddTypes(p.types, p.cached.snapshot)
 	return p.cached
 }
 
@@ -317,6 +319,9 @@ func (s *session) bindKey(p *prepared, tail []byte) (cache.Key, cachepolicy.Reas
 	plan := s.planOf(p)
 	if plan.decision.Verdict != cachepolicy.Cache {
 		return cache.Key{}, plan.decision.Reason
+	}
+	if p.odd {
+		return cache.Key{}, cachepolicy.ReasonUnknownType
 	}
 	if plan.decision.RowSecurity && p.epoch != s.srv.settingsEpoch.Load() {
 		return cache.Key{}, cachepolicy.ReasonPrepared

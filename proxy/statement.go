@@ -1,10 +1,14 @@
 package proxy
 
 import (
+	"slices"
 	"sync/atomic"
+
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/pgrecall/pgrecall/cache"
 	"github.com/pgrecall/pgrecall/cachepolicy"
+	"github.com/pgrecall/pgrecall/catalog"
 	"github.com/pgrecall/pgrecall/invalidator"
 	"github.com/pgrecall/pgrecall/parser"
 	"github.com/pgrecall/pgrecall/wire"
@@ -16,6 +20,7 @@ type prepared struct {
 	statement *parser.Statement // nil when the text could not be read
 	directive parser.Directive
 	digest    [32]byte // of canonical text and parameter types
+	types     []uint32 // parameter types that Parse declares
 	// scope is the session's at Parse, nil when it was not known: literals become values then, under the settings of then.
 	scope *scope
 	// epoch is Server.settingsEpoch before Parse: it has grown when roles have changed since then (cachepolicy.Decision.RowSecurity).
@@ -25,6 +30,7 @@ type prepared struct {
 	failed  atomic.Bool // the server refused it, or skipped it after an error
 	lost    atomic.Bool // pgrecall sent it, and the server skipped it: it has to be sent again
 	cached  *plan
+	odd     bool // with the plan cached: a declared type's values mean more than keys hold
 
 	// before is what the name stood for until this statement, which the server may yet refuse or skip; cycle is that of the Parse message.
 	before  *prepared
@@ -33,6 +39,26 @@ type prepared struct {
 	skipped atomic.Bool // the server did not look at the Parse message: the name stands for what it did
 	gone    atomic.Bool // of one in doubt: the server has dropped the name
 	certain bool        // of one in doubt: what is not gone is as it was
+}
+
+// declaredTypes reads the parameter types of a Parse message, as far as they are declared.
+func declaredTypes(types []byte) (declared []uint32) {
+	scan := wire.Scan(types)
+	for range scan.Int16() {
+		if oid := uint32(scan.Int32()); oid != 0 && oid != pgtype.UnknownOID && scan.Ok() {
+			declared = append(declared, oid)
+		}
+	}
+	return declared
+}
+
+// oddTypes tells whether values of one of these types depend on more than keys hold: 'users'::regclass on the search path, a timetz on
+// the day, one with a user's cast on what that does.
+func oddTypes(types []uint32, snapshot *catalog.Snapshot) bool {
+	return snapshot != nil && slices.ContainsFunc(types, func(oid uint32) bool {
+		t := snapshot.TypeByOID(oid)
+		return t == nil || !t.Safe || t.Converts
+	})
 }
 
 // portal is a portal of the session.
