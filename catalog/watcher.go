@@ -51,6 +51,7 @@ type Watcher struct {
 	latest   atomic.Pointer[Snapshot] // what Snapshot returns; written with mu held
 	wake     chan struct{}            // holds one message: look now
 	urgent   chan struct{}            // holds one message: somebody waits for the look
+	reading  chan struct{}            // holds one message while a transaction of Run is open
 	prober   prober
 	pid      atomic.Uint32 // of the backend that Run uses
 
@@ -92,7 +93,10 @@ func NewWatcher(options Options) *Watcher {
 	options.Config.RuntimeParams["application_name"] = "pgrecall"
 	options.Config.RuntimeParams["client_encoding"] = "UTF8"
 	options.Config.RuntimeParams["standard_conforming_strings"] = "on"
-	return &Watcher{options: options, wake: make(chan struct{}, 1), urgent: make(chan struct{}, 1), prober: prober{config: options.Config}}
+	return &Watcher{
+		options: options, wake: make(chan struct{}, 1), urgent: make(chan struct{}, 1), reading: make(chan struct{}, 1),
+		prober: prober{config: options.Config},
+	}
 }
 
 // Snapshot returns the current snapshot, nil while none is valid. It costs one atomic load.
@@ -140,6 +144,20 @@ func (w *Watcher) Await(done <-chan struct{}, most time.Duration) *Snapshot {
 	case <-timer.C:
 	}
 	return w.snapshot.Load()
+}
+
+// AwaitRest waits until the transaction of the look that is under way has ended, until done is closed or the time is over. A look
+// reads as of one moment, and VACUUM keeps what was visible then: a statement that follows looks must not find less
+// vacuumed than without them (manual, section 25.1.2).
+func (w *Watcher) AwaitRest(done <-chan struct{}, most time.Duration) {
+	timer := time.NewTimer(most)
+	defer timer.Stop()
+	select {
+	case w.reading <- struct{}{}:
+		<-w.reading
+	case <-done:
+	case <-timer.C:
+	}
 }
 
 // Ready tells whether a snapshot is valid.
@@ -329,7 +347,9 @@ func (w *Watcher) look(ctx context.Context, conn *pgx.Conn) error {
 	generation := w.generation
 	w.mu.Unlock()
 
+	w.reading <- struct{}{}
 	now, err := read(ctx, conn, w.seen)
+	<-w.reading
 	if err != nil {
 		return err
 	}

@@ -2,11 +2,15 @@ package proxy
 
 import (
 	"strings"
+	"time"
 
 	"github.com/pgrecall/pgrecall/invalidator"
 	"github.com/pgrecall/pgrecall/parser"
 	"github.com/pgrecall/pgrecall/wire"
 )
+
+// longestLook bounds how long VACUUM waits for a look at the catalog.
+const longestLook = time.Second
 
 // foresee does what has to be done before a statement is forwarded: it fences what the statement touches, notes what
 // the open block will touch at its COMMIT, and forgets what the statement may change about the session. A nil plan is a statement that
@@ -21,6 +25,9 @@ func (s *session) foresee(p *plan) {
 	}
 	if p.pure {
 		return
+	}
+	if p.vacuums && f.database.watcher != nil {
+		f.database.watcher.AwaitRest(s.done, longestLook)
 	}
 	s.bindPortals()
 	f.temporary = f.temporary || p.touched.Temp

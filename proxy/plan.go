@@ -28,6 +28,7 @@ type plan struct {
 	pure       bool // reads only, locks nothing, changes no setting
 	ends       bool // may end a transaction block
 	begins     bool // one BEGIN that leaves or asks for READ COMMITTED
+	vacuums    bool // one VACUUM
 	outcome    outcome
 }
 
@@ -74,6 +75,7 @@ func (srv *Server) newPlan(statement *parser.Statement, sc *scope, d *database) 
 		(statement.Err == nil && len(statement.Commands) == 0 || read && !command.Locking && !command.Into)
 	p.begins = command != nil && command.Kind == parser.KindBegin &&
 		(command.Isolation == "" || command.Isolation == "read committed" || command.Isolation == "read uncommitted")
+	p.vacuums = command != nil && command.Tag == "VACUUM"
 	p.ends = mayEndBlock(statement)
 	switch {
 	case read && p.snapshot == nil && !p.touched.Definition: // most likely nothing but a read: foresight is careful all the same
