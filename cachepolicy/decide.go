@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/pgrecall/pgrecall/catalog"
+	"github.com/pgrecall/pgrecall/invalidator"
 	"github.com/pgrecall/pgrecall/parser"
 )
 
@@ -38,6 +39,9 @@ func Decide(stmt *parser.Statement, scope *Scope, snapshot *catalog.Snapshot, po
 	slices.Sort(j.dependencies)
 	j.dependencies = slices.Compact(j.dependencies)
 	slices.Sort(j.settings)
+	if bypass = j.login(); bypass != nil {
+		return bypass.decision()
+	}
 	return policy.decide(&subject{
 		stmt: stmt, scope: scope, snapshot: snapshot, named: named,
 		all: j.dependencies, settings: slices.Compact(j.settings), secured: j.secured,
@@ -157,6 +161,23 @@ func withSystem(schemas []string) []string {
 		return schemas
 	}
 	return append([]string{"pg_catalog"}, schemas...)
+}
+
+// login refuses what changes with each login.
+func (j *judge) login() *refusal {
+	if len(j.snapshot.LoginTriggers) == 0 {
+		return nil
+	}
+	changed := invalidator.AtLogin(j.snapshot, j.declared)
+	if changed.Whole {
+		return refuse(ReasonLoginTrigger, changed.Reason)
+	}
+	for _, oid := range j.dependencies {
+		if _, found := slices.BinarySearch(changed.Relations, oid); found {
+			return refuse(ReasonLoginTrigger, j.snapshot.ByOID(oid).Name)
+		}
+	}
+	return nil
 }
 
 // relation judges a relation and adds it, with everything that its rows come from, to the dependencies.

@@ -87,7 +87,12 @@ func connect(t *testing.T, dsn string) *pgx.Conn {
 // newFixtureOf makes a database with a schema of its own.
 func newFixtureOf(t *testing.T, schema string) *fixture {
 	t.Helper()
-	conn := connect(t, pgtest.Shared(t).NewDatabase(t))
+	return newFixtureOn(t, pgtest.Shared(t).NewDatabase(t), schema)
+}
+
+func newFixtureOn(t *testing.T, dsn, schema string) *fixture {
+	t.Helper()
+	conn := connect(t, dsn)
 	if _, err := conn.Exec(t.Context(), schema, pgx.QueryExecModeSimpleProtocol); err != nil {
 		t.Fatal(err)
 	}

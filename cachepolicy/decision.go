@@ -42,6 +42,7 @@ const (
 	ReasonUnknownOperator Reason = "unknown_operator"
 	ReasonUnknownType     Reason = "unknown_type"
 	ReasonUnsafeCast      Reason = "unsafe_cast"
+	ReasonLoginTrigger    Reason = "login_trigger" // an event trigger changes it at each login
 
 	// Relation.
 	ReasonUnknownRelation Reason = "unknown_relation"

@@ -39,6 +39,8 @@ func (r Reason) Meaning() (what, change string) {
 		return "The type is unknown, or its text form depends on more than pgrecall's keys hold.", "Cast to a built-in type."
 	case ReasonUnsafeCast:
 		return "A user-made cast that is not immutable may be applied where nothing names it.", "Declare the cast's function IMMUTABLE if it is."
+	case ReasonLoginTrigger:
+		return "An event trigger may change it at each login, and logins come past pgrecall, too.", "Declare what its function writes under functions in the configuration."
 	case ReasonUnknownRelation:
 		return "A name means no relation that the session would find.", "Check the name and the search_path (--user, --database); temporary tables are never cached."
 	case ReasonSystemCatalog:

@@ -26,6 +26,7 @@ var Reasons = [...]Reason{
 	ReasonRelationKind,
 	ReasonTemporary,
 	ReasonRowSecurity,
+	ReasonLoginTrigger,
 	ReasonColumnType,
 	ReasonRuleNever,
 	ReasonDirective,

@@ -138,9 +138,14 @@ func (l *loader) others() error {
 			return err
 		}
 	}
-	return l.each(`SELECT evtname::text, evtevent::text, evtfoid::text, evtenabled::text FROM pg_event_trigger ORDER BY oid`,
-		[]any{&a, &b, &c, &d}, func() {
-			if d != "D" {
+	var function uint32
+	return l.each(`SELECT evtname::text, evtevent::text, evtfoid, evtenabled::text FROM pg_event_trigger ORDER BY oid`,
+		[]any{&a, &b, &function, &d}, func() {
+			switch {
+			case d == "D":
+			case b == "login":
+				l.snapshot.LoginTriggers = append(l.snapshot.LoginTriggers, function)
+			default:
 				l.snapshot.EventTriggers = true
 			}
 		})

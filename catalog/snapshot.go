@@ -16,6 +16,8 @@ type Snapshot struct {
 	VolatileCasts []uint32
 	// EventTriggers is true when the database has an enabled event trigger.
 	EventTriggers bool
+	// LoginTriggers are the OIDs of the functions of enabled event triggers that fire at each login (since PostgreSQL 17), whoever's it is.
+	LoginTriggers []uint32
 	// HiddenCalls are the names of functions with one argument that takes rows, other than immutable ones. A
 	// query can call them without the syntax of a call: t.f means f(t) where t has no column f (manual, section 8.16.5).
 	HiddenCalls []string

@@ -57,6 +57,20 @@ func Touches(stmt *parser.Statement, schemas []string, temporary catalog.Tempora
 	return c.result()
 }
 
+// AtLogin returns what the event triggers of logins may change. Nobody fences that: logins come past pgrecall, too.
+func AtLogin(snapshot *catalog.Snapshot, declared *catalog.Declarations) Touched {
+	touched, _ := snapshot.Memo(loginKey{declared}, func() any {
+		c := newClosure(snapshot, declared)
+		for _, oid := range snapshot.LoginTriggers {
+			c.functionOf(oid, c.anywhere(anyTemporary), "a function of the server")
+		}
+		return c.result()
+	}).(Touched)
+	return touched
+}
+
+type loginKey struct{ declared *catalog.Declarations }
+
 // withSystem puts pg_catalog in front of a path that doesn't name it, as PostgreSQL does.
 func withSystem(schemas []string) []string {
 	if slices.Contains(schemas, "pg_catalog") {

@@ -21,6 +21,7 @@ var notCounted = map[cachepolicy.Reason]string{
 	cachepolicy.ReasonUnknownFunction: "a call of nobody knows what counts as a write of everything",
 	cachepolicy.ReasonCacheOff:        "nothing is looked at then, every statement counts as other",
 	cachepolicy.ReasonEncoding:        "texts in such an encoding can't be read: they count as writes of everything",
+	cachepolicy.ReasonLoginTrigger:    "PostgreSQL has such triggers since version 17",
 	cachepolicy.ReasonRowSecurity:     "it takes a policy that PostgreSQL wrote and the parser can't read",
 }
 
