@@ -28,6 +28,16 @@ func (t Temporary) Shadows(name string) bool {
 // Plain tells whether the name is known to be that of a plain table.
 func (t Temporary) Plain(name string) bool { return t.Exists && t.Names[name] }
 
+// RunsSomething tells whether reading or writing one of them may run or touch something else.
+func (t Temporary) RunsSomething() bool {
+	for _, plain := range t.Names {
+		if !plain {
+			return true
+		}
+	}
+	return false
+}
+
 // TemporaryNames is an SQL expression, for the session itself, of what ParseTemporaryNames reads; NULL where the session has no
 // temporary schema. It means the same under every search_path and client_encoding.
 const TemporaryNames = `(SELECT pg_catalog.encode(pg_catalog.convert_to(pg_catalog.json_object_agg(n.name, n.plain)::pg_catalog.text, 'UTF8'), 'hex') FROM (

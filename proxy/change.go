@@ -261,6 +261,7 @@ func (s *session) applyChange(c *settingChange, status byte) {
 	case c.everything:
 		f.scope, f.customs = nil, nil
 		f.changed = f.changed && !c.done
+		f.temporary, f.temporaryView = f.temporary && !c.done, f.temporaryView && !c.done
 		if c.done && f.first != nil && f.firstEpoch == s.srv.settingsEpoch.Load() {
 			f.scope, f.epoch = f.first, f.firstEpoch
 		}

@@ -351,3 +351,46 @@ func TestTemporaryViewShadowsInABlock(t *testing.T) {
 		}
 	})
 }
+
+// TestTemporaryViewThatIsGone: a session that once had one is like any other when the server shows that it has none any more.
+func TestTemporaryViewThatIsGone(t *testing.T) {
+	const read = "SELECT count(*)::text FROM target"
+	r := start(t, "CREATE TABLE target (id int)", "CREATE TABLE other (id int)")
+	reader := r.connect()
+	reads := func(c *pgx.Conn) { // where the session's settings are not known
+		mustExec(t, c, "BEGIN")
+		mustExec(t, c, "SET LOCAL DateStyle = 'German'")
+		value(t, c, "SELECT count(*)::text FROM other")
+		mustExec(t, c, "COMMIT")
+	}
+	for _, tc := range []struct {
+		how   []string
+		clean bool
+	}{
+		{[]string{"DROP VIEW loud"}, true},
+		{[]string{"DISCARD ALL"}, true},
+		{[]string{"DISCARD TEMP"}, true},
+		{[]string{"BEGIN", "DROP VIEW loud", "SELECT count(*)::text FROM other", "ROLLBACK"}, false},
+		{nil, false},
+	} {
+		c := r.connect("default_query_exec_mode=simple_protocol")
+		mustExec(t, c, "CREATE TEMP VIEW loud AS SELECT id FROM target")
+		for _, sql := range tc.how {
+			mustExec(t, c, sql)
+		}
+		r.waitReady()
+		value(t, c, read)
+		value(t, reader, read)
+		hits := r.hits()
+		value(t, reader, read)
+		if r.hits() != hits+1 {
+			t.Fatalf("%q: no hit before", tc.how)
+		}
+		reads(c)
+		value(t, reader, read)
+		if clean := r.hits() == hits+2; clean != tc.clean {
+			t.Errorf("after %q another session's entry survives: %v, want %v", tc.how, clean, tc.clean)
+		}
+		r.waitReady()
+	}
+}

@@ -148,6 +148,7 @@ func (s *session) learnScope(need *plan) {
 	f.database.sees(s.srv, p.result[probeServer])
 	f.noProbe, f.epoch = 0, epoch
 	f.scope, f.customs = sc, newCustoms(w, values)
+	f.temporary, f.temporaryView = len(sc.TemporaryNames) > 0, catalog.Temporary{Names: sc.TemporaryNames}.RunsSomething()
 	if defined := "\x01" + p.result[probeDefined] + "\x01"; f.defined != defined {
 		f.defined = defined
 	}

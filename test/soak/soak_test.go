@@ -15,7 +15,7 @@ import (
 const (
 	readers   = 5
 	writers   = 3
-	perEpoch  = 83_000           // statements in one database
+	perEpoch  = 71_000           // statements in one database
 	readyWait = 60 * time.Second // for the catalog, on a busy machine
 )
 
@@ -59,7 +59,7 @@ func shortPlan() plan {
 func longPlan(statements int) plan {
 	p := shortPlan()
 	p.seed, p.statements, p.bound, p.hitRate = uint64(time.Now().UnixNano())%1_000_000_000, statements, 0, 0.5
-	p.rounds = [4]round{{calm, 28_000, 1_000}, {methodical, 12_000, 0}, {wild, 1_500, 40}, {busy, 2_000, 60}}
+	p.rounds = [4]round{{calm, 56_000, 2_000}, {methodical, 12_000, 0}, {wild, 1_500, 40}, {busy, 2_000, 60}}
 	return p
 }
 

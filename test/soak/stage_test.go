@@ -161,7 +161,7 @@ func (e *stage) methodical(number int, r round) []*tally {
 		return tallies
 	}
 	w.dice = e.roll(number, 100)
-	w.frequent = number/len(e.plan.rounds)%2 == 1 // definitions in every other of these rounds
+	w.frequent = (number/len(e.plan.rounds)+e.field.epoch)%2 == 0 // definitions in every other of these rounds, and epoch
 	for asked, turn := 0, 1; asked < r.statements && !e.field.stopped() && e.quiet(number); turn++ {
 		for i, reader := range readers {
 			n, err := reader.cover(e.roll(number, 1+i), i == 1)
