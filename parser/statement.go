@@ -291,6 +291,17 @@ func (s *Statement) Single() *Command {
 	return nil
 }
 
+// Prepared returns what EXECUTE runs of a PREPARE, nil of other statements. Its text is that of the PREPARE.
+func (s *Statement) Prepared() *Statement {
+	c := s.Single()
+	if c == nil || c.Kind != KindPrepare {
+		return nil
+	}
+	body := *c
+	body.Kind, body.Inner, body.StatementName = c.Inner, KindUnknown, ""
+	return &Statement{Canonical: s.Canonical, Commands: []Command{body}, Size: s.Size}
+}
+
 // SettingCall is a call of set_config as a column of a query.
 type SettingCall struct {
 	Setting string // name in lower case

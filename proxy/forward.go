@@ -182,7 +182,7 @@ func (s *session) forwardExecute(scan *wire.Scanner, size int) {
 	if po == nil || po.prepared == nil {
 		p = s.unknownPlan()
 	} else {
-		p = s.planOf(po.prepared)
+		p = s.executes(s.planOf(po.prepared))
 	}
 	e.outcome = p.outcome
 	var reason cachepolicy.Reason

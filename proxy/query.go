@@ -42,14 +42,14 @@ func (s *session) handleQuery(message []byte) {
 	if statement == nil {
 		statement = s.srv.Statements.Analyze(canonical)
 	}
-	p := s.plan(statement)
+	p := s.executes(s.plan(statement))
 	// While the catalog is not loaded nothing is cached, and a write touches everything: the scope is of no use.
 	if s.unlearnt(p) && f.known && p.snapshot != nil && !p.touched.Settings && byte(s.status.Load()) == wire.StatusIdle {
 		if s.learnScope(p); f.scope != nil {
 			if holdable = holdable && s.holdable(); holdable && s.servable() && s.hitQuery(text, canonical, directive) {
 				return
 			}
-			p = s.plan(statement)
+			p = s.executes(s.plan(statement))
 		}
 	}
 	var fl *fill

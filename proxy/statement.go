@@ -30,7 +30,10 @@ type prepared struct {
 	failed  atomic.Bool // the server refused it, or skipped it after an error
 	lost    atomic.Bool // pgrecall sent it, and the server skipped it: it has to be sent again
 	cached  *plan
-	odd     bool // with the plan cached: a declared type's values mean more than keys hold
+	// body is what a statement of SQL's PREPARE executes, nil where that is not certain. A name that PREPARE was said for twice has none: one of
+	// them has failed.
+	body *parser.Statement
+	odd  bool // with the plan cached: a declared type's values mean more than keys hold
 
 	// before is what the name stood for until this statement, which the server may yet refuse or skip; cycle is that of the Parse message.
 	before  *prepared
@@ -166,9 +169,11 @@ func (s *session) foreseeStatements(statement *parser.Statement) {
 			}
 		case parser.KindPrepare:
 			old := f.statements[c.StatementName]
-			if s.prepare(old); old == nil || old.failed.Load() {
-				s.notePrepared(&prepared{name: c.StatementName, sent: true})
+			if s.prepare(old); old != nil && !old.failed.Load() {
+				old.body = nil
+				continue
 			}
+			s.notePrepared(&prepared{name: c.StatementName, sent: true, body: statement.Prepared()})
 		case parser.KindUnknown, parser.KindExecute:
 			f.cursors = true
 		case parser.KindNeutral:
@@ -176,6 +181,24 @@ func (s *session) foreseeStatements(statement *parser.Statement) {
 		default:
 		}
 	}
+}
+
+// executes returns the plan of what EXECUTE runs, where that is certain: p itself else. Nothing of it is cached under the name.
+func (s *session) executes(p *plan) *plan {
+	c := p.statement.Single()
+	if c == nil || c.Kind != parser.KindExecute || len(c.Functions)+len(c.Operators)+len(c.Casts) > 0 {
+		return p
+	}
+	named := s.frontend.statements[c.StatementName]
+	if named == nil || named.body == nil {
+		return p
+	}
+	body := *s.plan(named.body)
+	body.decision = cachepolicy.Decision{Reason: cachepolicy.ReasonNotRead}
+	if body.outcome == outcomeBypass {
+		body.outcome = outcomeOther
+	}
+	return &body
 }
 
 // bindUpstream sends a portal upstream that was bound here, with its statement, and to its end when it was executed.
