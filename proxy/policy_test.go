@@ -140,7 +140,8 @@ func TestStampede(t *testing.T) {
 func TestSettingsAndRolesArePartOfTheKey(t *testing.T) {
 	r := start(t, `CREATE TABLE event (id int, at timestamptz)`, `INSERT INTO event VALUES (1, '2001-01-01 12:00+00')`,
 		`CREATE SCHEMA elsewhere`, `CREATE TABLE elsewhere.event (id int, at timestamptz)`, `INSERT INTO elsewhere.event VALUES (2, '2002-02-02 12:00+00')`,
-		`DO $$ BEGIN CREATE ROLE outsider; EXCEPTION WHEN duplicate_object THEN NULL; END $$`, `GRANT USAGE ON SCHEMA elsewhere TO outsider`)
+		`DO $$ BEGIN CREATE ROLE outsider; EXCEPTION WHEN duplicate_object THEN NULL; END $$`, `GRANT USAGE ON SCHEMA elsewhere TO outsider`,
+		`DO $$ BEGIN CREATE ROLE insider; EXCEPTION WHEN duplicate_object THEN NULL; END $$`, `GRANT SELECT ON event TO insider`)
 	const query = `SELECT at::text, id FROM event ORDER BY id`
 	changes := []string{`SET TimeZone = 'UTC'`, `SET TimeZone = 'Asia/Tokyo'`, `SET DateStyle = 'German'`, `SET search_path = elsewhere, public`, `RESET ALL`}
 	for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeSimpleProtocol, pgx.QueryExecModeExec, pgx.QueryExecModeCacheStatement} {
@@ -156,7 +157,12 @@ func TestSettingsAndRolesArePartOfTheKey(t *testing.T) {
 				}
 			}
 		}
-		value(t, c, query, mode)
+		for _, role := range []string{"postgres", "insider"} {
+			mustExec(t, c, `SET ROLE `+role)
+			for range 2 {
+				value(t, c, query, mode)
+			}
+		}
 		mustExec(t, c, `SET ROLE outsider`)
 		if _, err := c.Exec(bounded(t), query, mode); err == nil {
 			t.Errorf("%v: a role without rights got the answer", mode)
