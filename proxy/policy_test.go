@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/pgrecall/pgrecall/cachepolicy"
+	"github.com/pgrecall/pgrecall/internal/pgtest"
 )
 
 const itemName = `SELECT name FROM item WHERE id = 1`
@@ -168,4 +169,27 @@ func TestSettingsAndRolesArePartOfTheKey(t *testing.T) {
 			t.Errorf("%v: a role without rights got the answer", mode)
 		}
 	}
+}
+
+// TestDatabaseIsPartOfTheKey: equal tables of two databases, made in the same order.
+func TestDatabaseIsPartOfTheKey(t *testing.T) {
+	bothProtocols(t, func(t *testing.T, parameters ...string) {
+		r := start(t, "CREATE TABLE t (v text)", "INSERT INTO t VALUES ('one')")
+		other := pgtest.Shared(t).NewDatabase(t)
+		direct := dial(t, other)
+		mustExec(t, direct, "CREATE TABLE t (v text)")
+		mustExec(t, direct, "INSERT INTO t VALUES ('other')")
+		config, err := pgx.ParseConfig(other)
+		if err != nil {
+			t.Fatal(err)
+		}
+		one, another := r.connect(parameters...), r.connect(append(parameters, "dbname="+config.Database)...)
+		const read = "SELECT v FROM t"
+		for _, c := range []*pgx.Conn{one, another} {
+			eventually(t, "hits", func() bool { return r.counts(c, 2, read) > 0 })
+		}
+		if got, want := value(t, one, read)+" "+value(t, another, read), "one other"; got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	})
 }
