@@ -24,9 +24,14 @@ func (s *Server) CAFile() string {
 	return filepath.Join(s.directory, "ca.crt")
 }
 
-// writeCertificates makes an authority and a certificate for localhost signed by it. Nobody
-// keeps the authority's key.
+// writeCertificates makes an authority and a certificate for localhost signed by it.
 func (s *Server) writeCertificates() error {
+	return writeCertificates(s.CAFile(), filepath.Join(s.data, "server.crt"), filepath.Join(s.data, "server.key"), s.account)
+}
+
+// writeCertificates makes an authority and a certificate for localhost and 127.0.0.1 signed by it, which belongs to
+// the owner. Nobody keeps the authority's key.
+func writeCertificates(caFile, certificateFile, keyFile string, owner account) error {
 	authorityKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return err
@@ -56,9 +61,9 @@ func (s *Server) writeCertificates() error {
 		return err
 	}
 	return errors.Join(
-		writePEM(s.CAFile(), "CERTIFICATE", authorityDER, 0o644, account{}),
-		writePEM(filepath.Join(s.data, "server.crt"), "CERTIFICATE", serverDER, 0o600, s.account),
-		writePEM(filepath.Join(s.data, "server.key"), "PRIVATE KEY", keyDER, 0o600, s.account),
+		writePEM(caFile, "CERTIFICATE", authorityDER, 0o644, account{}),
+		writePEM(certificateFile, "CERTIFICATE", serverDER, 0o600, owner),
+		writePEM(keyFile, "PRIVATE KEY", keyDER, 0o600, owner),
 	)
 }
 
