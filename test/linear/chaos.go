@@ -58,7 +58,7 @@ func (r *run) unleash(window int) *chaos {
 	case catalogLost:
 		tasks = append(tasks, task{800, 2500, c.breakCatalog}, task{300, 600, c.abandonWrite})
 	case serverDies:
-		tasks = append(tasks, task{500, 1500, c.crashServer})
+		tasks = append(tasks, task{1000, 3000, c.crashServer})
 	}
 	for i, t := range tasks {
 		random := rand.New(rand.NewPCG(r.seed, uint64(1000+100*window+i)))

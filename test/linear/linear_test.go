@@ -29,7 +29,7 @@ func TestLinearizability(t *testing.T) {
 	length, least := defaultLength, 0.1 // a short run on a busy machine spends much of its time without the catalog
 	if text := os.Getenv("PGRECALL_LINEAR"); text != "" {
 		var err error
-		least = 0.5
+		least = 0.3
 		if length, err = time.ParseDuration(text); err != nil {
 			t.Fatal(err)
 		}

@@ -127,7 +127,7 @@ func (r *run) hire() {
 	for i := len(r.workers); i < clients; i++ {
 		parameters := ""
 		if i%2 == 0 {
-			parameters = " options='-c statement_timeout=40ms'"
+			parameters = " options='-c statement_timeout=200ms'"
 		}
 		s, err := newRaw(r.dsn + parameters)
 		if err != nil {
