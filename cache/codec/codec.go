@@ -157,8 +157,8 @@ func (c *Codec) Encode(dst []byte, key cache.Key, item *Item) ([]byte, error) {
 	return c.seal.Seal(dst[:body], nonce, dst[body:], s.associate(header, &key)), nil
 }
 
-// Decode returns the item of an entry that Encode made for the key. It keeps no reference to b. The messages share one block of memory with nothing
-// else in it. Errors: all of this package but ErrUnstorable, to be told apart with errors.Is or Reason.
+// Decode returns the item of an entry that Encode made for the key. It keeps no reference to b. The item owns its messages;
+// they share memory, so that who keeps one may keep all. Errors: all of this package but ErrUnstorable, to be told apart with errors.Is or Reason.
 func (c *Codec) Decode(key cache.Key, b []byte) (*Item, error) {
 	if len(b) == 0 {
 		return nil, fmt.Errorf("%w: no bytes", ErrMalformed)
@@ -198,15 +198,23 @@ func (c *Codec) Decode(key cache.Key, b []byte) (*Item, error) {
 	s := c.take()
 	defer c.give(s)
 	var payload []byte
+	owned := false
 	if opener != nil {
 		if len(rest) < nonceSize+tagSize {
 			return nil, fmt.Errorf("%w: %d bytes after the header", ErrMalformed, len(rest))
 		}
-		opened, err := opener.Open(s.opened[:0], rest[:nonceSize], rest[nonceSize:], s.associate(header, &key))
+		// What is large and not compressed is opened into the memory of the item itself.
+		into := s.opened[:0]
+		if owned = flags&flagCompressed == 0 && len(rest) > packLimit; owned {
+			into = make([]byte, 0, len(rest)-nonceSize-tagSize)
+		}
+		opened, err := opener.Open(into, rest[:nonceSize], rest[nonceSize:], s.associate(header, &key))
 		if err != nil {
 			return nil, ErrAuthentication // the cause says the same
 		}
-		s.opened, payload = opened, opened
+		if payload = opened; !owned {
+			s.opened = opened
+		}
 	} else {
 		n := len(rest) - checksumSize
 		if n < 0 {
@@ -222,11 +230,12 @@ func (c *Codec) Decode(key cache.Key, b []byte) (*Item, error) {
 			return nil, fmt.Errorf("%w: %d bytes, limit %d", ErrTooLarge, length, c.maxEntry)
 		}
 		var err error
-		if payload, err = s.decompress(payload, int(length)); err != nil {
+		owned = length > packLimit
+		if payload, err = s.decompress(payload, int(length), owned); err != nil {
 			return nil, err
 		}
 	}
-	return s.parse(payload, c.maxEntry)
+	return s.parse(payload, owned, c.maxEntry)
 }
 
 // checksum covers the cache key and all bytes of an entry before the checksum.

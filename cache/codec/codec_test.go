@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -200,6 +202,40 @@ func TestEachEntryHasItsNonce(t *testing.T) {
 	}
 	if len(seen) != entries || c.Sealed() != entries {
 		t.Errorf("%d nonces in %d entries, %d counted", len(seen), entries, c.Sealed())
+	}
+}
+
+// TestManyAtOnce is for the race detector, and for entries that would share what is used again.
+func TestManyAtOnce(t *testing.T) {
+	for name, o := range variants() {
+		t.Run(name, func(t *testing.T) {
+			c := open(t, o)
+			var wg sync.WaitGroup
+			for g := range 4 {
+				wg.Go(func() {
+					item := manyRows(1 << (6 + 3*g))
+					item.Parameters = []byte(strconv.Itoa(g))
+					for n := range uint64(100) {
+						key := cachetest.Key(n)
+						b, err := c.Encode(nil, key, item)
+						if err != nil {
+							t.Error(err)
+							return
+						}
+						got, err := c.Decode(key, b)
+						if err != nil {
+							t.Error(err)
+							return
+						}
+						if difference := same(got, item); difference != "" {
+							t.Error(difference)
+							return
+						}
+					}
+				})
+			}
+			wg.Wait()
+		})
 	}
 }
 

@@ -3,6 +3,8 @@ package codec_test
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -102,6 +104,46 @@ func drawData(t *rapid.T) []byte {
 func oneRow() (row, data []byte) {
 	row = rowDescription(column{"name", 16384, 25, 2, -1, 0, -1}, column{"balance", 16384, 20, 3, 8, 0, -1})
 	return row, append(dataRow([]byte("Ada Love"), []byte("12345")), complete(1)...)
+}
+
+// TestOddMessagesComeBack: what is nearly as PostgreSQL sends it must not be taken for it.
+func TestOddMessagesComeBack(t *testing.T) {
+	c := open(t, codec.Options{})
+	x, join := []byte("x"), func(parts ...[]byte) []byte { return slices.Concat(parts...) }
+	row := rowDescription(column{"n", 16384, 23, 1, 4, 0, -1})
+	extremes := rowDescription(
+		column{"", 1<<32 - 1, 0, math.MinInt16, math.MaxInt16, -1, math.MinInt32}, column{"b", 0, 1<<32 - 1, math.MaxInt16, math.MinInt16, 1, math.MaxInt32})
+	for name, item := range map[string]codec.Item{
+		"rows of different widths, wider last":    {Row: row, Data: join(dataRow(x), dataRow(x, x), complete(2))},
+		"rows of different widths, narrower last": {Row: row, Data: join(dataRow(x, x), dataRow(x), complete(2))},
+		"rows without columns":                    {Row: rowDescription(), Data: join(dataRow(), dataRow(), complete(2))},
+		"more rows counted than there are":        {Data: join(dataRow(x), complete(2))},
+		"fewer rows counted than there are":       {Data: join(dataRow(x), dataRow(x), complete(1))},
+		"no end":                                  {Data: dataRow(x)},
+		"more behind the end":                     {Data: join(dataRow(x), complete(1), x)},
+		"another end":                             {Data: join(dataRow(x), frame('C', []byte("FETCH 1\x00")))},
+		"a number written longer":                 {Data: join(dataRow(x), frame('C', []byte("SELECT 01\x00")))},
+		"more behind the values":                  {Data: join(frame('D', []byte("\x00\x01\x00\x00\x00\x01xy")), complete(1))},
+		"a value longer than the row":             {Data: join(frame('D', []byte("\x00\x01\x00\x00\x00\x02x")), complete(1))},
+		"a value of a negative length":            {Data: join(frame('D', []byte("\x00\x01\xff\xff\xff\xfe")), complete(1))},
+		"NULL and an empty value":                 {Data: join(dataRow(nil, []byte{}), complete(1))},
+		"more behind the columns":                 {Row: frame('T', []byte("\x00\x00x"))},
+		"a column without the end of its name":    {Row: frame('T', []byte("\x00\x01name"))},
+		"another length":                          {Row: join(row, x)},
+		"no columns":                              {Row: frame('n', nil)},
+		"extreme numbers":                         {Row: extremes},
+		"nothing but a type":                      {Row: []byte("T"), Data: []byte("D")},
+	} {
+		item.TTL = time.Minute
+		got, err := c.Decode(cache.Key{}, encode(t, c, cache.Key{}, &item))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if difference := same(got, &item); difference != "" {
+			t.Errorf("%s: %s", name, difference)
+		}
+	}
 }
 
 // TestSmallResultsAreSmall holds what a small result takes: what follows from PostgreSQL's framing takes nothing.

@@ -79,9 +79,9 @@ func appendMessage(b, message []byte, pack func(b, message []byte) ([]byte, bool
 	return shapeVerbatim, append(b, message...)
 }
 
-// parse reads a payload. The item has copies of all that it needs of it, and at most so many bytes of messages. Its relations stand apart from
-// the rest: who keeps them keeps nothing else alive.
-func (s *scratch) parse(payload []byte, most int) (*Item, error) {
+// parse reads a payload. The item has at most so many bytes of messages; where it does not own the payload it has copies of all that it needs of
+// it. Relations and the database's name stand apart from the messages: who keeps them keeps nothing else alive.
+func (s *scratch) parse(payload []byte, owned bool, most int) (*Item, error) {
 	r := reader{b: payload}
 	item := new(Item)
 	shape := r.byte()
@@ -105,24 +105,23 @@ func (s *scratch) parse(payload []byte, most int) (*Item, error) {
 	if shape&shapeFingerprint != 0 {
 		item.Fingerprint = r.uint64()
 	}
-	parameters := r.message(shape>>shiftParameters, nil)
-	row := r.message(shape>>shiftRow, sizeRow)
-	data := r.message(shape>>shiftData, sizeData)
+	parameters := r.message(shape, shiftParameters)
+	row := r.message(shape, shiftRow)
+	data := r.message(shape, shiftData)
 	if r.failed || len(r.b) != 0 || shape&shapeUnused != 0 || item.TTL < leastTTL {
 		return nil, fmt.Errorf("%w: payload of %d bytes", ErrMalformed, len(payload))
 	}
-	size := parameters.size + row.size + data.size
-	if size > most {
+	if size := parameters.size + row.size + data.size; size > most {
 		return nil, fmt.Errorf("%w: %d bytes of messages, limit %d", ErrTooLarge, size, most)
 	}
 	if string(database) != s.database {
 		s.database = string(database)
 	}
 	item.Database = s.database
-	block := make([]byte, 0, size)
-	item.Parameters, block = parameters.appendTo(block, nil)
-	item.Row, block = row.appendTo(block, unpackRow)
-	item.Data, _ = data.appendTo(block, unpackData)
+	block := make([]byte, 0, parameters.room(owned)+row.room(owned)+data.room(owned))
+	item.Parameters, block = parameters.appendTo(block, owned, nil)
+	item.Row, block = row.appendTo(block, owned, unpackRow)
+	item.Data, _ = data.appendTo(block, owned, unpackData)
 	return item, nil
 }
 
@@ -133,14 +132,24 @@ type kept struct {
 	size int    // of the message
 }
 
+// room returns the bytes that appendTo appends. A message that is kept verbatim in a payload which the item owns stays where it is.
+func (k kept) room(owned bool) int {
+	if owned && k.how == shapeVerbatim {
+		return 0
+	}
+	return k.size
+}
+
 // appendTo appends the message to a block that has room for it, and returns the message, whose capacity ends where it ends, and the block.
-func (k kept) appendTo(block []byte, unpack func(block, packed []byte) []byte) (message, extended []byte) {
+func (k kept) appendTo(block []byte, owned bool, unpack func(block, packed []byte) []byte) (message, extended []byte) {
 	start := len(block)
-	switch k.how {
-	case shapeNil:
+	switch {
+	case k.how == shapeNil:
 		return nil, block
-	case shapePacked:
+	case k.how == shapePacked:
 		block = unpack(block, k.b)
+	case owned:
+		return k.b[:len(k.b):len(k.b)], block
 	default:
 		block = append(block, k.b...)
 	}

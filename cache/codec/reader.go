@@ -81,22 +81,26 @@ func (r *reader) take(n uint64) []byte {
 	return v
 }
 
-// message takes a message that is kept as the two lowest bits of how say. Size takes a packed one and returns what it will be unpacked.
-func (r *reader) message(how byte, size func(r *reader) int) kept {
-	switch how &= 3; {
-	case how == shapeNil:
+// message takes the message whose place in the shape is given by how far it is shifted.
+func (r *reader) message(shape byte, shift int) kept {
+	switch how := shape >> shift & 3; how {
+	case shapeNil:
 		return kept{}
-	case how == shapeVerbatim:
+	case shapeVerbatim:
 		b := r.take(r.uvarint())
 		return kept{how, b, len(b)}
-	case how == shapePacked && size != nil:
-		before := r.b
-		n := size(r)
-		if n > packLimit {
+	case shapePacked:
+		before, n := r.b, 0
+		switch shift {
+		case shiftRow:
+			n = sizeRow(r)
+		case shiftData:
+			n = sizeData(r)
+		default:
 			r.fail()
 		}
-		if r.failed {
-			return kept{}
+		if n > packLimit {
+			r.fail()
 		}
 		return kept{how, before[:len(before)-len(r.b)], n}
 	}

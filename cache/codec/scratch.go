@@ -60,8 +60,9 @@ func (s *scratch) compress(b []byte) ([]byte, error) {
 // spare is room behind what is decompressed that lets the decoder copy in large steps.
 const spare = 64
 
-// decompress returns the length bytes that b holds. They are valid until the next call. The decoder writes to the room that it is given and takes no more.
-func (s *scratch) decompress(b []byte, length int) ([]byte, error) {
+// decompress returns the length bytes that b holds, in memory of their own or else valid until the next call. The decoder writes to the room that
+// it is given and takes no more.
+func (s *scratch) decompress(b []byte, length int, own bool) ([]byte, error) {
 	if s.decoder == nil {
 		decoder, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecodeAllCapLimit(true))
 		if err != nil {
@@ -69,9 +70,14 @@ func (s *scratch) decompress(b []byte, length int) ([]byte, error) {
 		}
 		s.decoder = decoder
 	}
-	room := slices.Grow(s.inflated[:0], length+spare)
-	s.inflated = room
-	out, err := s.decoder.DecodeAll(b, room[:0:length+spare])
+	var room []byte
+	if own {
+		room = make([]byte, 0, length+spare)
+	} else {
+		s.inflated = slices.Grow(s.inflated[:0], length+spare)
+		room = s.inflated[: 0 : length+spare]
+	}
+	out, err := s.decoder.DecodeAll(b, room)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
