@@ -1,0 +1,348 @@
+package bus
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// census is what PostgreSQL says about the processes of the fleet. mu guards it.
+type census struct {
+	// outside are processes that may write without the log: alive, or not known to be settled, and no members. While there are any nobody is Live.
+	outside map[Process]*outsider
+	left    map[Process]struct{}
+	beats   uint64 // answered ones
+
+	watched  bool          // there was a look
+	watching time.Duration // since when looks follow each other without a hole
+	looked   time.Duration // when the last look was sent
+
+	showing bool // the looks show this process itself
+	shown   time.Duration
+	since   time.Duration // since when without a hole
+	known   bool          // it was shown for so long that everybody has seen it, once
+}
+
+// outsider is a process outside of the log.
+type outsider struct {
+	absent   bool // PostgreSQL does not show it
+	since    time.Duration
+	settling bool
+}
+
+func newCensusState() census {
+	return census{outside: make(map[Process]*outsider), left: make(map[Process]struct{})}
+}
+
+// seen tells whether PostgreSQL has shown this process for so long, and shows it still, that every other process knows that it lives. The
+// caller holds mu.
+func (b *Bus) seen(now time.Duration) bool {
+	c := &b.census
+	return c.showing && now >= c.since+b.part(aloneLease) && now < c.shown+b.part(trustLease)
+}
+
+// missing notes that a member was silent for too long. One that PostgreSQL did not show any more while it could not have gone without the log
+// yet is dead and has left nothing but its fences. The caller holds mu.
+func (b *Bus) missing(m *membership, p Process) {
+	for _, o := range m.others {
+		if o.process == p && o.dead {
+			b.wake()
+			return
+		}
+	}
+	if b.census.outside[p] == nil {
+		b.census.outside[p] = &outsider{}
+	}
+	b.live.clear()
+}
+
+// Forget tells that a process is dead and that nothing of it goes on in PostgreSQL, where no Census can say so. All proxies have to be told.
+func (b *Bus) Forget(p Process) {
+	b.mu.Lock()
+	_, outside := b.census.outside[p]
+	b.mu.Unlock()
+	if outside {
+		b.pardon(context.Background(), p)
+	}
+}
+
+// Outside returns the processes because of which nobody is Live.
+func (b *Bus) Outside() []Process {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var list []Process
+	for p := range b.census.outside {
+		list = append(list, p)
+	}
+	slices.Sort(list)
+	return list
+}
+
+// runCensus looks at PostgreSQL until ctx ends.
+func (b *Bus) runCensus(ctx context.Context) {
+	if b.Census == nil {
+		return
+	}
+	ticker := time.NewTicker(b.Lease / (beatsPerLease / 2))
+	defer ticker.Stop()
+	for {
+		b.look(ctx)
+		b.askForOrphans(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// look asks who lives.
+func (b *Bus) look(parent context.Context) {
+	ctx, cancel := b.call(parent)
+	defer cancel()
+	sent := b.clock.now()
+	living, err := b.Census.Living(ctx)
+	received := b.clock.now()
+	if err != nil {
+		b.counts.failures.Add(1)
+		if parent.Err() == nil {
+			b.Logger.Warn("PostgreSQL does not say which processes of the fleet live", "error", err)
+		}
+		return
+	}
+	alive := make(map[Process]bool, len(living))
+	for _, p := range living {
+		alive[p] = true
+	}
+	b.mu.Lock()
+	unknown := b.unknown(alive)
+	beats := b.census.beats
+	b.mu.Unlock()
+	if len(unknown) > 0 { // it may have joined since the last beat
+		b.wake()
+		b.awaitBeat(ctx, beats+2) // the first may have been under way
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.evaluateLook(parent, alive, sent, received)
+	b.evaluate()
+	b.broadcast()
+}
+
+// unknown returns who lives, is no member, and is not known to be outside. The caller holds mu.
+func (b *Bus) unknown(alive map[Process]bool) []Process {
+	var list []Process
+	for p := range alive {
+		_, left := b.census.left[p]
+		if p == b.process || left || b.census.outside[p] != nil || b.member != nil && b.memberOf(p) != nil {
+			continue
+		}
+		list = append(list, p)
+	}
+	return list
+}
+
+func (b *Bus) memberOf(p Process) *other {
+	for _, o := range b.member.others {
+		if o.process == p {
+			return o
+		}
+	}
+	return nil
+}
+
+// awaitBeat waits for an answered beat, and asks for it while there is none.
+func (b *Bus) awaitBeat(ctx context.Context, beats uint64) {
+	for {
+		b.mu.Lock()
+		done, changed := b.census.beats >= beats || b.member == nil, b.changed
+		b.mu.Unlock()
+		if done {
+			return
+		}
+		b.wake()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// evaluateLook takes over a look. The caller holds mu.
+func (b *Bus) evaluateLook(ctx context.Context, alive map[Process]bool, sent, received time.Duration) {
+	c := &b.census
+	hole := !c.watched || sent > c.looked+b.part(trustLease)
+	if hole {
+		c.watching = sent
+	}
+	c.watched, c.looked = true, sent
+	switch {
+	case !alive[b.process]:
+		c.showing = false
+	case !c.showing || sent > c.shown+b.part(trustLease):
+		c.showing, c.shown, c.since = true, sent, received
+	default:
+		c.shown = sent
+		c.known = c.known || received >= c.since+b.part(aloneLease)
+	}
+	for _, p := range b.unknown(alive) {
+		if c.outside[p] == nil {
+			c.outside[p] = &outsider{}
+			b.Logger.Warn("a process of the fleet is alive and not to be heard of in Redis: nothing is answered out of the cache under strict", "process", p)
+		}
+	}
+	for p, o := range c.outside {
+		switch {
+		case alive[p]:
+			o.absent = false
+		case !o.absent || hole:
+			o.absent, o.since = true, received
+		case sent >= o.since+b.part(aloneLease) && !o.settling:
+			o.settling = true
+			b.work.Go(func() { b.resolve(ctx, p) })
+		}
+	}
+	if b.member == nil {
+		return
+	}
+	for _, o := range b.member.others {
+		switch {
+		case alive[o.process] || hole:
+			o.dead = false
+		case o.trusted && received <= o.base+b.part(trustLease):
+			o.dead = true
+		}
+	}
+}
+
+// resolve waits until nothing of a process that is gone goes on in PostgreSQL.
+func (b *Bus) resolve(ctx context.Context, p Process) {
+	defer func() {
+		b.mu.Lock()
+		if o := b.census.outside[p]; o != nil {
+			o.settling = false
+		}
+		b.mu.Unlock()
+	}()
+	for {
+		asking, cancel := b.call(ctx)
+		settled, err := b.Census.Settled(asking, p)
+		cancel()
+		b.mu.Lock()
+		o := b.census.outside[p]
+		back := o == nil || !o.absent
+		b.mu.Unlock()
+		if back {
+			return
+		}
+		if err == nil && settled {
+			b.pardon(ctx, p)
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(b.Lease / beatsPerLease):
+		}
+	}
+}
+
+// pardon lets the fleet invalidate everything, since a process wrote without the log, and then takes the process for gone.
+func (b *Bus) pardon(ctx context.Context, p Process) {
+	for ctx.Err() == nil {
+		b.mu.Lock()
+		changed := b.changed
+		if b.member != nil {
+			b.number++
+			q := &queued{event: &event{kind: kindAll, process: b.process, number: b.number}, done: make(chan struct{})}
+			m := b.member
+			b.enqueue(q)
+			b.mu.Unlock()
+			select {
+			case <-q.done:
+			case <-ctx.Done():
+				return
+			}
+			if !b.awaitApplied(ctx, m, q) {
+				continue
+			}
+			b.mu.Lock()
+			if b.member == m {
+				if o := b.census.outside[p]; o != nil && (!o.settling || o.absent) {
+					delete(b.census.outside, p)
+				}
+				b.evaluate()
+				b.broadcast()
+				b.mu.Unlock()
+				return
+			}
+			changed = b.changed
+		}
+		b.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// awaitApplied waits until this process has read an event that is in the log; false when the membership or the context ends before.
+func (b *Bus) awaitApplied(ctx context.Context, m *membership, q *queued) bool {
+	for {
+		b.mu.Lock()
+		p, still, changed := b.history.position.Load(), b.member == m && q.seq > 0, b.changed
+		b.mu.Unlock()
+		if !still || p == nil {
+			return false
+		}
+		if p.Seq >= q.seq {
+			return true
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// askForOrphans ends the fences of processes that are no members any more, once their backends are gone.
+func (b *Bus) askForOrphans(ctx context.Context) {
+	type orphan struct {
+		name token
+		tags Tags
+		at   time.Time
+	}
+	var orphans []orphan
+	b.mu.Lock()
+	if b.member != nil {
+		for name, r := range b.remote {
+			if !r.asked && b.memberOf(name.process) == nil {
+				orphans = append(orphans, orphan{name, r.tags, r.since})
+			}
+		}
+	}
+	b.mu.Unlock()
+	for _, o := range orphans {
+		if o.tags.Backend != 0 {
+			asking, cancel := b.call(ctx)
+			gone, err := b.Census.BackendGone(asking, o.tags.Database, o.tags.Backend, o.at)
+			cancel()
+			if err != nil || !gone {
+				continue
+			}
+		}
+		b.mu.Lock()
+		r := b.remote[o.name]
+		_, outside := b.census.outside[o.name.process]
+		if r != nil && b.member != nil && b.memberOf(o.name.process) == nil && (o.tags.Backend != 0 || !outside) {
+			r.asked = true
+			b.enqueue(&queued{
+				event: &event{kind: kindChanged, process: o.name.process, number: o.name.number, tags: o.tags}, down: o.name.String(), done: make(chan struct{}),
+			})
+		}
+		b.mu.Unlock()
+	}
+}

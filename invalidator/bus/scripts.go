@@ -1,0 +1,139 @@
+package bus
+
+import "github.com/redis/go-redis/v9"
+
+// All that members must agree on is in one hash, so that losing a part of it means losing it all: epoch, run (the server's run id), seq and
+// nonce (of the last event), tick (counts beats), settled, strict (the ids of the members that writers wait for), m:ID (member:
+// "beat applied seen") and o:TOKEN (the fences that are up, as events). The log is a stream with the ids seq-0.
+//
+// KEYS of every script: the hash, the log.
+
+// scriptCommon are functions that the scripts share. A server that runs under another id than the one which made the hash may have lost
+// the end of what it acknowledged (a replica that was promoted, a restart): that is the end of the epoch.
+const scriptCommon = `
+local function run()
+	local info = redis.pcall('INFO', 'server')
+	if type(info) ~= 'string' then return '' end
+	return string.match(info, 'run_id:(%x+)') or ''
+end
+local function lost(epoch)
+	return redis.call('HGET', KEYS[1], 'epoch') ~= epoch or redis.call('HGET', KEYS[1], 'run') ~= run()
+end
+local function add(seed, length, payload)
+	local seq = redis.call('HINCRBY', KEYS[1], 'seq', 1)
+	local before = redis.call('HGET', KEYS[1], 'nonce')
+	local nonce = string.sub(redis.sha1hex(seed .. ':' .. seq), 1, 16)
+	redis.call('HSET', KEYS[1], 'nonce', nonce)
+	redis.call('XADD', KEYS[2], 'MAXLEN', '~', length, seq .. '-0', 'n', nonce, 'p', before, 'e', payload)
+	return seq
+end
+local function without(list, id)
+	local kept = {}
+	for word in string.gmatch(list or '', '%S+') do
+		if word ~= id then kept[#kept + 1] = word end
+	end
+	return table.concat(kept, ' ')
+end
+local function strict(id, wanted)
+	local list = without(redis.call('HGET', KEYS[1], 'strict'), id)
+	if wanted then
+		if list ~= '' then list = list .. ' ' end
+		list = list .. id
+	end
+	redis.call('HSET', KEYS[1], 'strict', list)
+end
+`
+
+// scripts are what members do in one step. Each is loaded by the first call of it.
+type scripts struct{ join, beat, append, missing, leave, settle, reset *redis.Script }
+
+func newScripts() scripts {
+	script := func(text string) *redis.Script { return redis.NewScript(scriptCommon + text) }
+	return scripts{
+		// ARGV: epoch if one has to be made, seed, log's length, own id, id to replace or '', '1' if writers shall wait for it, the Join event, the
+		// All event or '', the prefix of its fences' tokens, then token and event of each of its fences that are up.
+		join: script(`
+local running = run()
+local state = redis.call('HMGET', KEYS[1], 'epoch', 'run')
+if not state[1] or state[2] ~= running then
+	redis.call('DEL', KEYS[1], KEYS[2])
+	redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'run', running, 'seq', 0, 'nonce', string.sub(redis.sha1hex(ARGV[2]), 1, 16), 'tick', 0, 'settled', 0, 'strict', '')
+end
+if ARGV[5] ~= '' then
+	redis.call('HDEL', KEYS[1], 'm:' .. ARGV[5])
+	strict(ARGV[5], false)
+end
+local up = {}
+for i = 10, #ARGV, 2 do
+	up[ARGV[i]] = true
+	redis.call('HSET', KEYS[1], 'o:' .. ARGV[i], ARGV[i + 1])
+	add(ARGV[2], ARGV[3], ARGV[i + 1])
+end
+local all = redis.call('HGETALL', KEYS[1])
+for i = 1, #all, 2 do
+	if string.sub(all[i], 1, 2 + #ARGV[9]) == 'o:' .. ARGV[9] and not up[string.sub(all[i], 3)] then
+		redis.call('HDEL', KEYS[1], all[i])
+		add(ARGV[2], ARGV[3], string.char(2) .. string.sub(all[i + 1], 2))
+	end
+end
+add(ARGV[2], ARGV[3], ARGV[7])
+if ARGV[8] ~= '' then add(ARGV[2], ARGV[3], ARGV[8]) end
+local tick = redis.call('HINCRBY', KEYS[1], 'tick', 1)
+redis.call('HSET', KEYS[1], 'm:' .. ARGV[4], '0 ' .. redis.call('HGET', KEYS[1], 'seq') .. ' 0')
+strict(ARGV[4], ARGV[6] == '1')
+return redis.call('HGETALL', KEYS[1])`),
+
+		// ARGV: epoch, own id, the last beat that was answered, this beat, applied, the last tick that was received, how long the keys live in ms.
+		beat: script(`
+if lost(ARGV[1]) then return {'lost'} end
+local me = redis.call('HGET', KEYS[1], 'm:' .. ARGV[2])
+if not me then return {'lost'} end
+local was = tonumber(string.match(me, '^%d+'))
+if was < tonumber(ARGV[3]) or was > tonumber(ARGV[4]) then return {'lost'} end
+local tick = redis.call('HINCRBY', KEYS[1], 'tick', 1)
+redis.call('HSET', KEYS[1], 'm:' .. ARGV[2], ARGV[4] .. ' ' .. ARGV[5] .. ' ' .. ARGV[6])
+redis.call('PEXPIRE', KEYS[1], ARGV[7])
+redis.call('PEXPIRE', KEYS[2], ARGV[7])
+return redis.call('HGETALL', KEYS[1])`),
+
+		// ARGV: epoch, own id, seed, log's length, then of each event: the token that it puts up, the token that it takes down, or '', and the event.
+		// Returns the number of the first event and the members to wait for.
+		append: script(`
+if lost(ARGV[1]) or redis.call('HEXISTS', KEYS[1], 'm:' .. ARGV[2]) == 0 then return {'lost'} end
+local first
+for i = 5, #ARGV, 3 do
+	if ARGV[i] ~= '' then redis.call('HSET', KEYS[1], 'o:' .. ARGV[i], ARGV[i + 2]) end
+	if ARGV[i + 1] ~= '' then redis.call('HDEL', KEYS[1], 'o:' .. ARGV[i + 1]) end
+	local seq = add(ARGV[3], ARGV[4], ARGV[i + 2])
+	first = first or seq
+end
+return {'ok', first, redis.call('HGET', KEYS[1], 'strict')}`),
+
+		// ARGV: epoch, own id, seed, log's length, the silent member's id and beat, the Missing event.
+		missing: script(`
+if lost(ARGV[1]) or redis.call('HEXISTS', KEYS[1], 'm:' .. ARGV[2]) == 0 then return {'lost'} end
+local it = redis.call('HGET', KEYS[1], 'm:' .. ARGV[5])
+if not it or string.match(it, '^%d+') ~= ARGV[6] then return {'ok'} end
+redis.call('HDEL', KEYS[1], 'm:' .. ARGV[5])
+strict(ARGV[5], false)
+add(ARGV[3], ARGV[4], ARGV[7])
+return {'ok'}`),
+
+		// ARGV: epoch, own id, seed, log's length, the Leave event.
+		leave: script(`
+if lost(ARGV[1]) or redis.call('HDEL', KEYS[1], 'm:' .. ARGV[2]) == 0 then return {'lost'} end
+strict(ARGV[2], false)
+add(ARGV[3], ARGV[4], ARGV[5])
+return {'ok'}`),
+
+		// ARGV: epoch.
+		settle: script(`
+if not lost(ARGV[1]) then redis.call('HSET', KEYS[1], 'settled', 1) end
+return {'ok'}`),
+
+		// ARGV: epoch. Ends it: the log has a fork.
+		reset: script(`
+if redis.call('HGET', KEYS[1], 'epoch') == ARGV[1] then redis.call('DEL', KEYS[1], KEYS[2]) end
+return {'ok'}`),
+	}
+}
