@@ -229,7 +229,7 @@ func (b *Bus) effect(m *membership, e *event) {
 
 // raise puts up the fence of another process. The caller holds mu.
 func (b *Bus) raise(name token, e *event) {
-	r := &remoteFence{fence: &invalidator.Fence{}, tags: e.tags, since: time.Now()}
+	r := &remoteFence{fence: &invalidator.Fence{}, tags: e.tags, since: time.Now(), at: b.clock.now()}
 	r.fence.Add(b.Slots, b.slots(e.tags)...)
 	r.fence.Raise(b.Slots, b.Slots.Database(e.tags.Database))
 	b.remote[name] = r

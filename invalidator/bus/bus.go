@@ -39,8 +39,8 @@ type Census interface {
 	// Settled tells whether all transactions are over that were open when the process was first asked for, whoever had them: a
 	// process that is dead may have left them behind.
 	Settled(ctx context.Context, process Process) (bool, error)
-	// BackendGone tells whether the backend of a write that was announced at that time is gone, or in another transaction.
-	BackendGone(ctx context.Context, database string, backend uint32, announced time.Time) (bool, error)
+	// BackendGone tells whether a backend that there was at some time has ended: one that idles may still have the write to read.
+	BackendGone(ctx context.Context, database string, backend uint32, then time.Time) (bool, error)
 }
 
 // Options are what Join needs. Redis, Namespace, Slots and Applier have no defaults.
@@ -118,7 +118,8 @@ type remoteFence struct {
 	fence *invalidator.Fence
 	tags  Tags
 	since time.Time
-	asked bool // its end has been sent to the log by this process
+	at    time.Duration // since, on the bus's clock
+	asked bool          // its end has been sent to the log by this process
 }
 
 // Join makes this process a part of the fleet and returns at once: until Redis has answered it is no member, and Live is false. The context

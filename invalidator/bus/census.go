@@ -319,7 +319,8 @@ func (b *Bus) askForOrphans(ctx context.Context) {
 	b.mu.Lock()
 	if b.member != nil {
 		for name, r := range b.remote {
-			if !r.asked && b.memberOf(name.process) == nil {
+			// A list of members that is older than the fence does not tell that its owner is none.
+			if !r.asked && b.memberOf(name.process) == nil && b.member.learned > r.at {
 				orphans = append(orphans, orphan{name, r.tags, r.since})
 			}
 		}

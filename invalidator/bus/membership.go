@@ -29,7 +29,8 @@ type membership struct {
 	seen      uint64 // the last tick that was received
 	ticks     []tick // of this membership, ascending
 	sent      time.Duration
-	confirmed bool // there was a beat
+	learned   time.Duration // when the beat was sent that told who the others are, 0: none did
+	confirmed bool          // there was a beat
 	settled   bool
 	began     time.Duration // when the epoch was first seen
 	lagging   time.Duration // since when the log could not be read up to its end, 0: it could
@@ -206,6 +207,7 @@ func (b *Bus) learn(m *membership, s state, sent time.Duration) {
 		return
 	}
 	now := b.clock.now()
+	m.learned = sent
 	m.settled = m.settled || s.settled
 	for id := range m.others {
 		if _, still := s.members[id]; !still {
