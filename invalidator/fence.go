@@ -1,5 +1,7 @@
 package invalidator
 
+import "slices"
+
 // Fence is what one write, or one transaction, keeps other sessions from reading out of the cache: fences on the slots of
 // everything that it touches, put up before it can become visible and taken down, with a bump, when its outcome is known.
 // A Fence belongs to one session and is not safe for concurrent use; the slots are.
@@ -16,7 +18,19 @@ type Fence struct {
 	// Definition is set when definitions of this database change, Cluster when those of all may, Settings
 	// when the settings of other sessions may.
 	Definition, Cluster, Settings bool
+
+	// Whole and Relations say the same as the slots by names that other processes know: everything in the session's database, or OIDs
+	// in it.
+	Whole     bool
+	Relations []uint32
+	announced []Announcement
 }
+
+// Announcement is a fence as other processes know it. Release ends it there, before its own process's slots are released.
+type Announcement interface{ Release(changed bool) }
+
+// Announced notes that other processes know of the fence.
+func (f *Fence) Announced(a Announcement) { f.announced = append(f.announced, a) }
 
 // Add notes a slot; Raise puts the fence up. Adding to a raised fence raises the new slot at once.
 func (f *Fence) Add(s *Slots, slots ...Slot) {
@@ -32,6 +46,12 @@ next:
 			s.raise(slot)
 		}
 	}
+}
+
+// AddWhole is Add for the slots that stand for everything in the session's database.
+func (f *Fence) AddWhole(s *Slots, slots ...Slot) {
+	f.Whole = true
+	f.Add(s, slots...)
 }
 
 // Empty tells whether the fence covers nothing.
@@ -61,6 +81,13 @@ func (f *Fence) Merge(s *Slots, other *Fence) {
 	f.Definition = f.Definition || other.Definition
 	f.Cluster = f.Cluster || other.Cluster
 	f.Settings = f.Settings || other.Settings
+	f.Whole = f.Whole || other.Whole
+	for _, oid := range other.Relations {
+		if !slices.Contains(f.Relations, oid) {
+			f.Relations = append(f.Relations, oid)
+		}
+	}
+	f.announced = append(f.announced, other.announced...)
 	switch {
 	case !other.raised:
 		f.Add(s, other.slots...)
@@ -76,7 +103,7 @@ func (f *Fence) Merge(s *Slots, other *Fence) {
 		}
 		f.database = other.database
 	}
-	other.slots, other.raised = nil, false
+	other.slots, other.raised, other.Relations, other.announced = nil, false, nil, nil
 }
 
 // Release takes the fence down. With changed, everything under its tags is invalidated in the same step, and the whole
@@ -85,6 +112,9 @@ func (f *Fence) Release(s *Slots, changed bool) {
 	if f == nil || !f.raised {
 		return
 	}
+	for _, a := range f.announced {
+		a.Release(changed)
+	}
 	widened := changed && s.Load(f.database.Slot)>>fenceBits != f.database.Word
 	for _, slot := range f.slots {
 		s.lower(slot, changed)
@@ -92,5 +122,5 @@ func (f *Fence) Release(s *Slots, changed bool) {
 	if widened {
 		s.Bump(f.database.Slot)
 	}
-	f.slots, f.raised = nil, false
+	f.slots, f.raised, f.announced = nil, false, nil
 }

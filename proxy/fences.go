@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -77,7 +78,7 @@ func (s *session) foresee(p *plan) {
 		touches.Merge(s.srv.slots, f.blockFence)
 		f.blockFence = nil
 		if f.blockOn == nil || f.blockOn != f.database.snapshot() {
-			touches.Add(s.srv.slots, f.database.slot, f.database.defining) // what a trigger made since then touches is not known
+			touches.AddWhole(s.srv.slots, f.database.slot, f.database.defining) // what a trigger made since then touches is not known
 		}
 	}
 	if touches == nil {
@@ -87,11 +88,11 @@ func (s *session) foresee(p *plan) {
 	touches.Raise(s.srv.slots, f.database.slot)
 	switch {
 	case p.snapshot == nil || p.snapshot != f.database.snapshot():
-		touches.Add(s.srv.slots, f.database.slot, f.database.defining)
+		touches.AddWhole(s.srv.slots, f.database.slot, f.database.defining)
 	case invalidator.Fenced(s.srv.slots.Load(f.database.defining)):
 		// Definitions change at this moment. This write changes none, so that the next one need not touch everything because of it: writes
 		// that overlap would keep everything fenced for ever.
-		touches.Add(s.srv.slots, f.database.slot)
+		touches.AddWhole(s.srv.slots, f.database.slot)
 	}
 	if f.openFence == nil {
 		f.openFence = touches
@@ -200,6 +201,9 @@ func (s *session) fenceOf(p *plan) *invalidator.Fence {
 		Definition: t.Definition, Cluster: t.Cluster, Settings: t.AllSettings,
 		Undone: undoable(p.statement) && (!t.Whole || t.Missing) && !t.Definition && !t.Cluster && !t.AllSettings,
 	}
+	if fence.Whole = t.Whole || t.Definition; !fence.Whole {
+		fence.Relations = slices.Clone(t.Relations)
+	}
 	fence.Add(s.srv.slots, p.writeSlots...)
 	if p.touched.Cluster {
 		for _, d := range s.srv.allDatabases() {
@@ -207,7 +211,7 @@ func (s *session) fenceOf(p *plan) *invalidator.Fence {
 		}
 	}
 	if len(p.writeSlots) == 0 {
-		fence.Add(s.srv.slots, s.frontend.database.slot, s.frontend.database.defining)
+		fence.AddWhole(s.srv.slots, s.frontend.database.slot, s.frontend.database.defining)
 	}
 	return fence
 }
