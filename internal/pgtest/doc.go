@@ -1,5 +1,5 @@
-// Package pgtest starts throw-away PostgreSQL and Redis servers on this machine for tests,
-// the demo and the benchmarks.
+// Package pgtest starts throw-away PostgreSQL, Redis (one server, Sentinels, a Cluster) and memcached servers on this
+// machine for tests, the demo and the benchmarks.
 //
 // A server's data lives in a temporary directory, is never synced to disk and is gone with
 // the process that started it, however that process ends. Tests use [Start] (a server of

@@ -19,6 +19,8 @@ import (
 type Redis struct {
 	directory string
 	port      string
+	tlsPort   string // "" without TLS
+	sentinel  bool
 	arguments []string
 	guard     *guard
 	process   *process // nil while stopped
@@ -33,21 +35,21 @@ func StartRedis(tb testing.TB, arguments ...string) *Redis {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(func() {
-		if err := r.Close(); err != nil {
-			tb.Errorf("close Redis: %v", err)
-		}
-	})
+	closeAtEnd(tb, "Redis", r)
 	return r
 }
 
 // StartRedisServer starts the redis-server of this machine. The context bounds the start only. The
 // caller owns the server and closes it.
 func StartRedisServer(ctx context.Context, arguments ...string) (*Redis, error) {
+	return startRedis(ctx, &Redis{arguments: arguments}, func(*Redis) error { return nil })
+}
+
+// startRedis starts a server that has no directory, guard and port yet; prepare runs between these and the start.
+func startRedis(ctx context.Context, r *Redis, prepare func(*Redis) error) (*Redis, error) {
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		return nil, fmt.Errorf("pgtest: %w (Debian's package redis-server has it; .ci/deps installs it)", err)
 	}
-	r := &Redis{arguments: arguments}
 	var err error
 	if r.directory, err = (account{}).temporaryDirectory(); err != nil {
 		return nil, fmt.Errorf("pgtest: %w", err)
@@ -56,6 +58,9 @@ func StartRedisServer(ctx context.Context, arguments ...string) (*Redis, error) 
 		return nil, errors.Join(fmt.Errorf("pgtest: %w", err), os.RemoveAll(r.directory))
 	}
 	if r.port, err = freePort(); err == nil {
+		err = prepare(r)
+	}
+	if err == nil {
 		err = r.Start(ctx)
 	}
 	if err != nil {
@@ -77,11 +82,7 @@ func (r *Redis) Start(ctx context.Context) error {
 		return err
 	}
 	defer log.Close() // the server has its own copy
-	arguments := append([]string{
-		"--port", r.port, "--bind", "127.0.0.1", "--dir", r.directory, "--pidfile", filepath.Join(r.directory, "redis.pid"),
-		"--save", "", "--appendonly", "no",
-	}, r.arguments...)
-	command := exec.Command("redis-server", arguments...)
+	command := exec.Command("redis-server", r.commandLine()...)
 	command.Dir = r.directory
 	command.Stdout, command.Stderr = log, log
 	command.SysProcAttr = account{}.attributes()
@@ -103,6 +104,15 @@ func (r *Redis) Start(ctx context.Context) error {
 		case <-time.After(5 * time.Millisecond): // Redis tells nobody that it is ready
 		}
 	}
+}
+
+// commandLine returns all arguments of redis-server. A Sentinel writes to its file and takes little else.
+func (r *Redis) commandLine() []string {
+	common := []string{"--port", r.port, "--bind", "127.0.0.1", "--dir", r.directory, "--pidfile", filepath.Join(r.directory, "redis.pid")}
+	if r.sentinel {
+		return append([]string{filepath.Join(r.directory, sentinelFile), "--sentinel"}, common...)
+	}
+	return append(append(common, "--save", "", "--appendonly", "no"), r.arguments...)
 }
 
 // ping succeeds when the server answers anything but that it is loading.
