@@ -10,8 +10,8 @@ import (
 // values mean, and it is not believed: whoever takes a value from it proves that the value is
 // authentic, belongs to the name, and is still right. It may forget anything at any time.
 //
-// All methods but Close may be called from any goroutine, and return when their context is done, with
-// an error that wraps the context's. No method tries again after that. Calls after Close fail.
+// All methods but Close may be called from any goroutine, and return at their context's deadline, with an error that wraps the
+// context's; that it was cancelled may be noticed at the deadline only. Nothing is tried again after that. Calls after Close fail.
 // [github.com/pgrecall/pgrecall/cache/remote.Guard] makes a Remote fit for the path of a client's statement.
 type Remote interface {
 	// Get fetches the values under the names, in one round trip to each server that holds some. The result has
@@ -20,8 +20,7 @@ type Remote interface {
 	Get(ctx context.Context, names ...string) ([]Value, error)
 	// Put stores the value under the name, in place of an older one, for ttl, which is counted from the call.
 	// Lifetimes under a millisecond are refused; a store may round a lifetime up to its own unit (memcached: a second).
-	// The value must not be changed until Put has returned; a Guard keeps it until it is written, so it
-	// must never be changed at all.
+	// The store may keep the value after it returned, so it must never be changed.
 	Put(ctx context.Context, name string, value []byte, ttl time.Duration) error
 	// Delete removes what is under the names. A name under which there is nothing is no error.
 	Delete(ctx context.Context, names ...string) error
@@ -43,7 +42,8 @@ type Value struct {
 	// Bytes is nil when there is nothing, and empty but not nil for an empty value.
 	Bytes []byte
 	// Remaining is how long the value would stay in the store yet, to the millisecond, or UnknownLifetime: then the
-	// caller goes by what the value itself says of its age. It is never more than the truth.
+	// caller goes by what the value itself says of its age. It is at most by the time that the Put was on its way more than
+	// what is left of the ttl that was put.
 	Remaining time.Duration
 }
 
@@ -117,4 +117,7 @@ type Backend interface {
 	// Apply makes the writes, those of one name in order, in one round trip to each server where the store can do
 	// that. After an error some of them may have been made.
 	Apply(ctx context.Context, writes []Write) error
+	// Prompt tells whether Get and Apply return at their context's deadline by themselves, whatever sockets, locks and
+	// name servers do. It never changes.
+	Prompt() bool
 }

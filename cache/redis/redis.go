@@ -124,6 +124,9 @@ func (s *Store) Apply(ctx context.Context, writes []cache.Write) error {
 	return nil
 }
 
+// Prompt implements [cache.Backend]: deadlines are the sockets', and connections are made by goroutines of their own.
+func (s *Store) Prompt() bool { return true }
+
 // Ping implements [cache.Remote]: in a Cluster it asks every master.
 func (s *Store) Ping(ctx context.Context) error {
 	ping := func(ctx context.Context, client *goredis.Client) error { return client.Ping(ctx).Err() }
