@@ -32,7 +32,8 @@
 //	messages     those that are not nil: verbatim as length and bytes, or packed
 //
 // Packed messages leave out what PostgreSQL's framing repeats: a RowDescription is the number of columns and for each its name with the zero
-// byte, table and attribute number as signed differences from the column before, type, size, modifier and format; Data is the number of rows and,
+// byte, table and attribute number as signed differences from the column before, type, form (bit 0: binary, bit 1: a modifier follows, above: the size), and
+// the modifier unless it is -1; Data is the number of rows and,
 // if there are any, of columns, and for each value 0 for NULL or its length plus 1 with its bytes. What does not come out the same byte for byte is
 // kept verbatim, and so is everything above 4 KiB.
 package codec

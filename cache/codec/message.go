@@ -3,6 +3,7 @@ package codec
 import (
 	"bytes"
 	"encoding/binary"
+	"math"
 	"strconv"
 )
 
@@ -17,6 +18,16 @@ const (
 )
 
 const selectTag = "SELECT "
+
+// Columns have a form: their size (signed, varint as a number of 16 bits) above two bits, since most have no modifier.
+const (
+	formBinary   = 1
+	formModifier = 2
+	formSize     = 2 // bits below the size
+)
+
+// noModifier is the modifier of a type that has none: -1.
+const noModifier = math.MaxUint32
 
 // packRow appends a RowDescription packed; false when the message is none.
 func packRow(b, message []byte) ([]byte, bool) {
@@ -40,12 +51,25 @@ func packRow(b, message []byte) ([]byte, bool) {
 		b = binary.AppendVarint(b, int64(int16(a-attribute)))
 		table, attribute = t, a
 		b = binary.AppendUvarint(b, uint64(binary.BigEndian.Uint32(f[6:])))
-		b = binary.AppendVarint(b, int64(int16(binary.BigEndian.Uint16(f[10:]))))
-		b = binary.AppendVarint(b, int64(int32(binary.BigEndian.Uint32(f[12:]))))
-		b = binary.AppendUvarint(b, uint64(binary.BigEndian.Uint16(f[16:])))
+		size, modifier, format := int16(binary.BigEndian.Uint16(f[10:])), binary.BigEndian.Uint32(f[12:]), binary.BigEndian.Uint16(f[16:])
+		if format > formBinary {
+			return b, false
+		}
+		form := uint64(zigzag(size))<<formSize | uint64(format)
+		if modifier == noModifier {
+			b = binary.AppendUvarint(b, form)
+			continue
+		}
+		b = binary.AppendUvarint(b, form|formModifier)
+		b = binary.AppendVarint(b, int64(int32(modifier)))
 	}
 	return b, len(rest) == 0
 }
+
+// zigzag makes small numbers of those that are near 0.
+func zigzag(n int16) uint16 { return uint16(n)<<1 ^ uint16(n>>15) }
+
+func unzigzag(n uint16) int16 { return int16(n>>1) ^ -int16(n&1) }
 
 // sizeRow takes a packed RowDescription and returns the size of the message.
 func sizeRow(r *reader) int {
@@ -78,10 +102,16 @@ func (r *reader) column(d *description) int {
 		r.fail()
 	}
 	// Conversions cut off what no writer of ours has put there.
-	table, attribute, typ := uint32(r.varint()), uint16(r.varint()), uint32(r.uvarint())
-	size, modifier, format := uint16(r.varint()), uint32(r.varint()), uint16(r.uvarint())
+	table, attribute, typ, form := uint32(r.varint()), uint16(r.varint()), uint32(r.uvarint()), r.uvarint()
+	modifier := uint32(noModifier)
+	if form&formModifier != 0 {
+		modifier = uint32(r.varint())
+	}
 	if d != nil {
-		*d = description{name, d.table + table, d.attribute + attribute, typ, size, modifier, format}
+		*d = description{
+			name, d.table + table, d.attribute + attribute, typ,
+			uint16(unzigzag(uint16(form >> formSize))), modifier, uint16(form & formBinary),
+		}
 	}
 	return len(name)
 }
