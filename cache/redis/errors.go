@@ -13,6 +13,9 @@ import (
 	"github.com/pgrecall/pgrecall/cache"
 )
 
+// permissions are what an ACL user needs on the names that begin with pgrecall: (ACL SETUSER).
+const permissions = "+get +set +pttl +unlink +scan +ping +select +hello +auth +client|setname +cluster|slots +command"
+
 // explain wraps an error of go-redis with what was done, the class that callers ask for with errors.Is, and where
 // there is something to do about it, what.
 func explain(doing string, err error) error {
@@ -51,7 +54,7 @@ func classify(err error) (advice string, class error) {
 	case goredis.HasErrorPrefix(err, "NOAUTH"):
 		return "Redis wants a password: redis://user:password@host, or redis://:password@host for the default user", nil
 	case goredis.IsPermissionError(err):
-		return "the ACL user may not do this: it needs ~pgrecall:* +get +set +pttl +unlink +scan +ping +select, and in a Cluster +cluster", nil
+		return "the ACL user may not do this: it needs ~pgrecall:* " + permissions, nil
 	case moved:
 		return "this is a node of a Cluster: add ?cluster=1, or give several nodes", nil
 	case strings.Contains(text, "cluster support disabled"):

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
 // Options say where Redis is and how to talk to it. ParseURL fills them; fields may be changed afterwards.
@@ -111,6 +112,9 @@ func (o Options) Universal() (*goredis.UniversalOptions, error) {
 		DialerRetries:   1,
 		// Pipelines share the connections of PoolSize instead of having some beside it.
 		PipelinePoolSize: -1,
+		// A new connection is asked for nothing that costs it another round trip.
+		DisableIdentity:          true,
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	}
 	if o.TLS {
 		var err error

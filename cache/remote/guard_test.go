@@ -58,10 +58,6 @@ func TestContract(t *testing.T) {
 			waitUp(t, g)
 			return g
 		},
-		Settle: func(t *testing.T, store cache.Remote) {
-			if err := store.(*Guard).Drain(t.Context()); err != nil {
-				t.Errorf("drain: %v", err)
-			}
-		},
+		Settle: settle,
 	})
 }
