@@ -35,12 +35,10 @@ func (b *Bus) drop(q *queued) {
 	switch q.event.kind {
 	case kindFence:
 	case kindChanged, kindUnchanged:
-		switch {
-		case q.token == nil: // of another process: it is asked for again
-			if r := b.remote[token{q.event.process, q.event.number}]; r != nil {
-				r.asked = false
-			}
-		case q.token.membership == nil:
+		if r := b.remote[token{q.event.process, q.event.number}]; r != nil { // of another process: it is asked for again
+			r.asked = false
+		}
+		if q.token != nil {
 			b.isolations++
 		}
 	default:

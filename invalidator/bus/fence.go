@@ -148,9 +148,8 @@ func (b *Bus) Release(t *Token, changed bool) {
 	t.released = true
 	delete(b.own, t.number)
 	if b.member == nil {
-		if t.membership == nil {
-			b.isolations++ // nobody knows of it
-		}
+		// Nobody may know of it, even if it was announced: who joined a new epoch since then may have cached what was before it.
+		b.isolations++
 		b.mu.Unlock()
 		return
 	}
