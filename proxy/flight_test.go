@@ -14,7 +14,8 @@ import (
 // TestNoFlightAcrossRoles: of two roles that ask the same at once each waits for its own answer.
 func TestNoFlightAcrossRoles(t *testing.T) {
 	bothProtocols(t, func(t *testing.T, parameters ...string) {
-		r := start(t, append(append([]string(nil), gated...),
+		// A follower would wait longer than this test does.
+		r := startOn(t, pgtest.Shared(t).NewDatabase(t), func(o *proxy.Options) { o.Limits.FlightWait = time.Minute }, append(append([]string(nil), gated...),
 			"DO $$ BEGIN CREATE ROLE flight_other; EXCEPTION WHEN duplicate_object THEN NULL; END $$", "GRANT SELECT ON item TO flight_other")...)
 		past := r.direct()
 		one, other := r.connect(parameters...), r.connect(parameters...)
