@@ -1,6 +1,12 @@
 package proxy_test
 
-import "testing"
+import (
+	"testing"
+	"time"
+
+	"github.com/pgrecall/pgrecall/internal/pgtest"
+	"github.com/pgrecall/pgrecall/proxy"
+)
 
 // A pool prepares its statements once, perhaps while the catalog is being loaded.
 func TestPreparedWhileTheCatalogIsLoaded(t *testing.T) {
@@ -23,4 +29,31 @@ func TestPreparedWhileTheCatalogIsLoaded(t *testing.T) {
 	if got := value(t, c, query, 1); got != "one" || r.hits() == before {
 		t.Errorf("got %q, %d hits: %+v", got, r.hits()-before, r.Status().Bypasses)
 	}
+}
+
+// TestFunctionThatBeginsToWrite: a statement is judged by the definitions of now, however often it was judged before.
+func TestFunctionThatBeginsToWrite(t *testing.T) {
+	bothProtocols(t, func(t *testing.T, parameters ...string) {
+		r := startOn(t, pgtest.Shared(t).NewDatabase(t), func(o *proxy.Options) { o.CatalogInterval = time.Hour },
+			"CREATE TABLE log (n int)", "CREATE FUNCTION f() RETURNS int STABLE LANGUAGE sql AS 'SELECT 1'")
+		c, reader := r.connect(parameters...), r.connect(parameters...)
+		const call, read = "SELECT f()::text", "SELECT count(*)::text FROM log"
+		hits := func() bool {
+			before := r.hits()
+			value(t, reader, read)
+			return r.hits() > before
+		}
+		eventually(t, "the read is a hit", hits)
+		value(t, c, call)
+		if value(t, c, call); !hits() {
+			t.Fatal("the function was taken for one that writes from the start")
+		}
+		mustExec(t, reader, "CREATE OR REPLACE FUNCTION f() RETURNS int VOLATILE LANGUAGE sql AS 'INSERT INTO log VALUES (1) RETURNING n'")
+		r.waitReady()
+		eventually(t, "the read is a hit again", hits)
+		value(t, c, call)
+		if got := value(t, reader, read); got != "1" {
+			t.Errorf("%s rows after the function has written one", got)
+		}
+	})
 }
