@@ -161,3 +161,37 @@ func TestRefusedWrites(t *testing.T) {
 		t.Errorf("a replica does not answer: %v", err)
 	}
 }
+
+// What others left under a name is no value of ours, and a prefix is no pattern.
+func TestForeignValues(t *testing.T) {
+	server := pgtest.StartRedis(t)
+	store := open(t, server.URL())
+	defer store.Close()
+	client := goredis.NewClient(&goredis.Options{Addr: server.Address()})
+	defer client.Close()
+	err := errors.Join(
+		client.Set(t.Context(), "for ever", "x", 0).Err(),
+		client.RPush(t.Context(), "a list", "x").Err(),
+		client.Set(t.Context(), "ours", "x", time.Minute).Err())
+	if err != nil {
+		t.Fatal(err)
+	}
+	values, err := store.Get(t.Context(), "a list", "for ever", "ours", "nothing", "a list")
+	if err != nil || values[0].Bytes != nil || values[1].Bytes != nil || string(values[2].Bytes) != "x" || values[3].Bytes != nil {
+		t.Errorf("%v, %v", values, err)
+	}
+	if err := store.Put(t.Context(), "a list", []byte("now ours"), time.Minute); err != nil {
+		t.Error(err)
+	}
+	for _, prefix := range []string{"*", "?", "[a-z]", "o?", `\\`} {
+		if n, err := store.Flush(t.Context(), prefix); n != 0 || err != nil {
+			t.Errorf("flush of %q: %d, %v", prefix, n, err)
+		}
+	}
+	if err := store.Put(t.Context(), `[a*`, []byte("x"), time.Minute); err != nil {
+		t.Error(err)
+	}
+	if n, err := store.Flush(t.Context(), `[a*`); n != 1 || err != nil {
+		t.Errorf("flush of an odd name: %d, %v", n, err)
+	}
+}

@@ -135,6 +135,9 @@ func TestBrokenConnections(t *testing.T) {
 	big := strings.Repeat("x", 100_000)
 	put(t, g, "big", big)
 
+	proxy.CutOnce(50_000) // the second attempt is in time
+	finds(t, g, "big", big)
+
 	proxy.CutAfter(50_000)
 	values, err := g.Get(t.Context(), "big")
 	if err == nil {

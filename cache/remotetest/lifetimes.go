@@ -143,3 +143,41 @@ func callsAfterCloseFailAtOnce(t *testing.T, s *subject) {
 	}
 	s.want(t, s.name(1), []byte("x"))
 }
+
+// neverYoungerThanItIs: a value that is replaced while it is fetched must not be told with the new one's lifetime.
+func neverYoungerThanItIs(t *testing.T, s *subject) {
+	const short, long = 10 * time.Second, time.Hour
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for n := 0; ; n++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			value, ttl := "short", short
+			if n%2 == 1 {
+				value, ttl = "long", long
+			}
+			if err := s.Put(s.ctx, s.name(1), []byte(value), ttl); err != nil {
+				t.Errorf("put: %v", err)
+				return
+			}
+			s.settle(t)
+		}
+	}()
+	for range 3000 {
+		values, err := s.Get(s.ctx, s.name(1))
+		if err != nil {
+			t.Errorf("get: %v", err)
+			break
+		}
+		if string(values[0].Bytes) == "short" && values[0].Remaining > short {
+			t.Errorf("a value that was put for %v has %v to live", short, values[0].Remaining)
+			break
+		}
+	}
+	close(stop)
+	<-done
+}

@@ -29,6 +29,7 @@ type fault struct {
 	latency time.Duration // before each piece, in each direction
 	stalled bool          // nothing passes, and nothing is lost
 	limited bool          // the answers end after budget bytes, all together, with a reset
+	once    bool          // the first reset heals that
 	budget  int
 }
 
@@ -77,6 +78,11 @@ func (p *Proxy) Stall() { p.set(func(f *fault) { f.stalled = true }) }
 // CutAfter resets a connection in the middle of an answer, when the target has sent so many bytes more on all connections
 // together, and all answers after that one.
 func (p *Proxy) CutAfter(bytes int) { p.set(func(f *fault) { f.limited, f.budget = true, bytes }) }
+
+// CutOnce resets one connection in the middle of an answer, when the target has sent so many bytes more.
+func (p *Proxy) CutOnce(bytes int) {
+	p.set(func(f *fault) { f.limited, f.once, f.budget = true, true, bytes })
+}
 
 // Heal ends all faults. Connections that were reset stay so.
 func (p *Proxy) Heal() error {
@@ -193,6 +199,9 @@ func (p *Proxy) pass(pair *pair, n int, answers bool) (passing int, cut bool) {
 		if !f.stalled && f.limited && answers {
 			passing = min(n, p.fault.budget)
 			p.fault.budget -= passing
+			if f.once && passing < n {
+				p.fault = fault{}
+			}
 			p.mu.Unlock()
 			return passing, passing < n
 		}
