@@ -43,7 +43,8 @@ type Value struct {
 	Bytes []byte
 	// Remaining is how long the value would stay in the store yet, to the millisecond, or UnknownLifetime: then the
 	// caller goes by what the value itself says of its age. It is at most by the time that the Put was on its way more than
-	// what is left of the ttl that was put.
+	// what is left of the ttl that was put. That of a value which was put during the call may be its predecessor's: where
+	// it is longer than the value's own ttl, the value is new.
 	Remaining time.Duration
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/pgrecall/pgrecall/cache"
 	"github.com/pgrecall/pgrecall/cache/remotetest"
+	"github.com/pgrecall/pgrecall/internal/faultnet"
 	"github.com/pgrecall/pgrecall/internal/pgtest"
 )
 
@@ -193,5 +194,67 @@ func TestForeignValues(t *testing.T) {
 	}
 	if n, err := store.Flush(t.Context(), `[a*`); n != 1 || err != nil {
 		t.Errorf("flush of an odd name: %d, %v", n, err)
+	}
+}
+
+// A value that is replaced while it is fetched must not be told with the new one's lifetime: it would look younger
+// than it is. The network delivers the two commands of a Get in two pieces.
+func TestValueIsNeverYoungerThanItIs(t *testing.T) {
+	server := pgtest.StartRedis(t)
+	proxy := faultnet.Start(t, server.Address())
+	store, writer := open(t, "redis://"+proxy.Address()), open(t, server.URL())
+	defer store.Close()
+	defer writer.Close()
+	if err := store.Ping(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	const ttl, period, slack = time.Minute, 100 * time.Millisecond, 25 * time.Millisecond
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for tick := time.NewTicker(period); ; {
+			if err := writer.Put(context.Background(), "name", time.Now().AppendFormat(nil, time.RFC3339Nano), ttl); err != nil {
+				t.Errorf("put: %v", err)
+				return
+			}
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	proxy.Latency(20 * time.Millisecond)
+	proxy.Pieces(len("*2\r\n$4\r\npttl\r\n$4\r\nname\r\n"))
+	replaced := 0
+	for range 60 {
+		before := time.Now()
+		values, err := store.Get(t.Context(), "name")
+		if err != nil {
+			t.Errorf("get: %v", err)
+			break
+		}
+		if values[0].Bytes == nil {
+			continue
+		}
+		put, err := time.Parse(time.RFC3339Nano, string(values[0].Bytes))
+		if err != nil {
+			t.Error(err)
+			break
+		}
+		looks, is := ttl-values[0].Remaining, before.Sub(put)
+		if looks < is-slack {
+			t.Errorf("a value looks %v old and is %v", looks, is)
+			break
+		}
+		if is < -slack/5 { // it was put during the call
+			replaced++
+		}
+	}
+	cancel()
+	<-done
+	if replaced == 0 {
+		t.Error("no value was ever replaced between the two commands")
 	}
 }

@@ -44,8 +44,8 @@ func (s *Store) Get(ctx context.Context, names ...string) ([]cache.Value, error)
 	values := make([]*goredis.StringCmd, len(names))
 	pipe := s.client.Pipeline()
 	for i, name := range names {
-		// Somebody may replace the value between the two commands. In this order the new value is told with the old
-		// one's lifetime, and so is taken for older than it is; in the other order an old value would look young.
+		// Somebody may replace the value between the two commands. In this order a new value is told with the old one's
+		// lifetime, and so is not taken for younger than it is; in the other order an old value would look new.
 		lifetimes[i] = pipe.PTTL(ctx, name)
 		values[i] = pipe.Get(ctx, name)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/pgrecall/pgrecall/cache"
@@ -75,6 +76,9 @@ func (g *Guard) begin() bool {
 
 // judge opens the breaker when a call's error says that the store is not fit to be asked, and returns the error for the caller.
 func (g *Guard) judge(inner context.Context, bound time.Duration, err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		<-inner.Done() // the socket's timer was a moment ahead of the context's, which knows whose bound it was
+	}
 	switch cause := context.Cause(inner); {
 	case err == nil || errors.Is(err, cache.ErrRemoteBusy) || g.ctx.Err() != nil:
 		return err

@@ -35,7 +35,6 @@ func Run(t *testing.T, s Suite) {
 		"OddNames":                   oddNames,
 		"LifetimesCount":             lifetimesCount,
 		"LifetimesEnd":               lifetimesEnd,
-		"NeverYoungerThanItIs":       neverYoungerThanItIs,
 		"NoLifetimeIsRefused":        noLifetimeIsRefused,
 		"DeleteRemoves":              deleteRemoves,
 		"FlushRemovesItsPrefix":      flushRemovesItsPrefix,

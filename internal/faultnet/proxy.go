@@ -27,6 +27,7 @@ type Proxy struct {
 // fault is what is wrong with the line.
 type fault struct {
 	latency time.Duration // before each piece, in each direction
+	piece   int           // the most bytes that pass at once; 0 means no limit
 	stalled bool          // nothing passes, and nothing is lost
 	limited bool          // the answers end after budget bytes, all together, with a reset
 	once    bool          // the first reset heals that
@@ -70,6 +71,9 @@ func (p *Proxy) Accepted() int {
 
 // Latency delays each piece of data in each direction; 0 ends that.
 func (p *Proxy) Latency(d time.Duration) { p.set(func(f *fault) { f.latency = d }) }
+
+// Pieces lets at most so many bytes pass at once, each piece after the delay of Latency.
+func (p *Proxy) Pieces(bytes int) { p.set(func(f *fault) { f.piece = bytes }) }
 
 // Stall lets nothing through, as a partition does: connections stand, new ones are accepted, and what is sent
 // arrives when Heal has been called.
@@ -175,12 +179,13 @@ func (p *Proxy) pump(pair *pair, from, to *net.TCPConn, answers bool) {
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buffer)
-		if n > 0 {
-			n, cut := p.pass(pair, n, answers)
-			if _, err := to.Write(buffer[:n]); err != nil || cut {
+		for rest := buffer[:n]; len(rest) > 0; {
+			n, cut := p.pass(pair, len(rest), answers)
+			if _, err := to.Write(rest[:n]); err != nil || cut {
 				pair.reset()
 				return
 			}
+			rest = rest[n:]
 		}
 		if err != nil {
 			if errors.Is(err, net.ErrClosed) {
@@ -212,6 +217,9 @@ func (p *Proxy) pass(pair *pair, n int, answers bool) (passing int, cut bool) {
 		}
 		if !f.stalled {
 			time.Sleep(f.latency) // the fault itself
+			if f.piece > 0 {
+				n = min(n, f.piece)
+			}
 			return n, false
 		}
 		<-changed

@@ -72,6 +72,12 @@ func TestProxyFaults(t *testing.T) {
 	if took := time.Since(start); took < 60*time.Millisecond {
 		t.Errorf("there and back in %v", took)
 	}
+	p.Pieces(1)
+	start = time.Now()
+	works(conn)
+	if took := time.Since(start); took < 150*time.Millisecond {
+		t.Errorf("byte by byte in %v", took)
+	}
 	p.Heal()
 
 	p.Stall()
