@@ -407,3 +407,18 @@ func BenchmarkStrictWrite(b *testing.B) {
 		f.all[0].Release(token, true)
 	}
 }
+
+// The parts of a lease keep the order that the protocol relies on while two clocks run at rates that differ by 10%.
+func TestPartsOfALease(t *testing.T) {
+	t.Parallel()
+	const slow, fast = 0.95, 1.05
+	for what, parts := range map[string][2]float64{
+		"who is declared missing is not Live any more":            {ownLease, silentLease},
+		"nobody trusts a process that writes without the log":     {trustLease, aloneLease},
+		"nobody trusts a look that is older than a proof of life": {trustLease, aloneLease},
+	} {
+		if parts[0]/slow >= parts[1]/fast {
+			t.Errorf("%s: %v on a slow clock, %v on a fast one", what, parts[0]/slow, parts[1]/fast)
+		}
+	}
+}
