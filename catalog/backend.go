@@ -33,6 +33,8 @@ func (w *Watcher) BackendGone(ctx context.Context, pid uint32, diedAt time.Time)
 // ours would keep the database from being dropped.
 type prober struct {
 	config *pgx.ConnConfig
+	keep   bool                                   // the connection, for as long as it works
+	greet  func(context.Context, *pgx.Conn) error // what a new connection is told first, nil for nothing
 
 	mu      sync.Mutex
 	conn    *pgx.Conn
@@ -74,7 +76,9 @@ func (p *prober) ask(ctx context.Context, question func(*pgx.Conn) error) error 
 		p.drop()
 		return err
 	}
-	p.idle = time.AfterFunc(linger, p.leave)
+	if !p.keep {
+		p.idle = time.AfterFunc(linger, p.leave)
+	}
 	return nil
 }
 
@@ -102,6 +106,12 @@ func (p *prober) connect(ctx context.Context) error {
 	if pid != conn.PgConn().PID() {
 		p.drop()
 		return ErrPooler
+	}
+	if p.greet != nil {
+		if err := p.greet(ctx, conn); err != nil {
+			p.drop()
+			return err
+		}
 	}
 	return nil
 }

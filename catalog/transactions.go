@@ -32,15 +32,7 @@ func (w *Watcher) OpenTransactions(ctx context.Context) ([]Transaction, error) {
 		if err != nil {
 			return err
 		}
-		open, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (Transaction, error) {
-			var t Transaction
-			var started *time.Time
-			err := row.Scan(&t.PID, &t.Virtual, &started)
-			if started != nil {
-				t.Started = *started
-			}
-			return t, err
-		})
+		open, err = collectTransactions(rows)
 		return err
 	})
 	if err != nil {
@@ -72,18 +64,35 @@ SELECT a.pid, coalesce(h.virtualxid, ''), a.xact_start
 // TransactionGone tells whether a transaction of OpenTransactions has ended, so that its outcome is visible to every statement that starts
 // from now on. An error means that nobody knows.
 func (w *Watcher) TransactionGone(ctx context.Context, t Transaction) (bool, error) {
+	gone, err := w.prober.transactionGone(ctx, t)
+	if err != nil {
+		return false, fmt.Errorf("look for the transaction of backend %d: %w", t.PID, err)
+	}
+	return gone, nil
+}
+
+func (p *prober) transactionGone(ctx context.Context, t Transaction) (gone bool, err error) {
 	question := `
 SELECT NOT EXISTS (
   SELECT FROM pg_locks WHERE locktype = 'virtualxid' AND mode = 'ExclusiveLock' AND granted AND pid = $1 AND virtualxid = $2)`
 	if t.Virtual == "" { // which one it began is not known: it is over once the backend is seen at rest
 		question = "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1 AND state IS DISTINCT FROM 'idle' AND $2::text = '')"
 	}
-	var gone bool
-	err := w.prober.ask(ctx, func(conn *pgx.Conn) error {
+	err = p.ask(ctx, func(conn *pgx.Conn) error {
 		return conn.QueryRow(ctx, question, int32(t.PID), t.Virtual).Scan(&gone)
 	})
-	if err != nil {
-		return false, fmt.Errorf("look for the transaction of backend %d: %w", t.PID, err)
-	}
-	return gone, nil
+	return gone, err
+}
+
+// collectTransactions reads what a query for transactions returned.
+func collectTransactions(rows pgx.Rows) ([]Transaction, error) {
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (Transaction, error) {
+		var t Transaction
+		var started *time.Time
+		err := row.Scan(&t.PID, &t.Virtual, &started)
+		if started != nil {
+			t.Started = *started
+		}
+		return t, err
+	})
 }

@@ -1,0 +1,91 @@
+package catalog
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// presenceClass is the first key of the advisory locks of Presence ("pgre").
+const presenceClass = 0x70677265
+
+// Presence shows the other pgrecalls of one server that this process lives, by a session's advisory lock (manual, section 13.3.5), and tells
+// which others do. It keeps one connection to a database that nobody drops. Its methods may be called from any goroutine.
+type Presence struct{ prober prober }
+
+// NewPresence returns the presence of the process with this key, which shows once Present has been called. Config says how to connect.
+func NewPresence(config *pgx.ConnConfig, key uint32) *Presence {
+	config = config.Copy()
+	config.DefaultQueryExecMode = pgx.QueryExecModeExec
+	config.RuntimeParams["application_name"] = "pgrecall"
+	return &Presence{prober{config: config, keep: true, greet: func(ctx context.Context, conn *pgx.Conn) error {
+		if _, err := conn.Exec(ctx, "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout'"); err != nil {
+			return fmt.Errorf("keep the session of the presence: %w", err)
+		}
+		if _, err := conn.Exec(ctx, "SELECT pg_advisory_lock($1::int4, $2::int4)", int32(presenceClass), int32(key)); err != nil {
+			return fmt.Errorf("show the presence: %w", err)
+		}
+		return nil
+	}}}
+}
+
+// Present returns the keys of the processes that live, its own among them: its lock is taken again where the connection was lost.
+func (p *Presence) Present(ctx context.Context) ([]uint32, error) {
+	var keys []uint32
+	err := p.prober.ask(ctx, func(conn *pgx.Conn) error {
+		rows, err := conn.Query(ctx, `
+SELECT objid FROM pg_locks
+ WHERE locktype = 'advisory' AND classid = $1::int4::int8::oid AND objsubid = 2 AND granted ORDER BY objid`, int32(presenceClass))
+		if err != nil {
+			return err
+		}
+		keys, err = pgx.CollectRows(rows, pgx.RowTo[uint32])
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look who is present: %w", err)
+	}
+	return keys, nil
+}
+
+// Transactions returns the transactions that clients have open, in all databases and from everywhere. Prepared ones aren't among them.
+func (p *Presence) Transactions(ctx context.Context) ([]Transaction, error) {
+	var open []Transaction
+	err := p.prober.ask(ctx, func(conn *pgx.Conn) error {
+		rows, err := conn.Query(ctx, `
+SELECT a.pid, coalesce(h.virtualxid, ''), a.xact_start
+  FROM pg_stat_activity a
+  LEFT JOIN (SELECT pid, virtualxid FROM pg_locks WHERE locktype = 'virtualxid' AND mode = 'ExclusiveLock' AND granted) h ON h.pid = a.pid
+ WHERE a.usesysid IS NOT NULL AND a.pid <> pg_backend_pid() AND a.backend_type IS DISTINCT FROM 'walsender'
+   AND (h.virtualxid IS NOT NULL OR a.backend_type = 'client backend' AND a.state IN ('active', 'fastpath function call'))
+ ORDER BY a.pid`)
+		if err != nil {
+			return err
+		}
+		open, err = collectTransactions(rows)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look for open transactions: %w", err)
+	}
+	return open, nil
+}
+
+// TransactionGone is Watcher.TransactionGone.
+func (p *Presence) TransactionGone(ctx context.Context, t Transaction) (bool, error) {
+	gone, err := p.prober.transactionGone(ctx, t)
+	if err != nil {
+		return false, fmt.Errorf("look for the transaction of backend %d: %w", t.PID, err)
+	}
+	return gone, nil
+}
+
+// BackendGone is Watcher.BackendGone.
+func (p *Presence) BackendGone(ctx context.Context, pid uint32, diedAt time.Time) (bool, error) {
+	return p.prober.gone(ctx, pid, diedAt)
+}
+
+// Close ends the connection, and with it the presence.
+func (p *Presence) Close() { p.prober.close() }

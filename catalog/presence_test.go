@@ -1,0 +1,75 @@
+package catalog
+
+import (
+	"context"
+	"slices"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pgrecall/pgrecall/internal/pgtest"
+)
+
+func TestPresence(t *testing.T) {
+	server := pgtest.Start(t) // its transactions are nobody else's
+	config, err := pgx.ParseConfig(server.DSN("postgres"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, other := NewPresence(config, 7), NewPresence(config, 1<<31+5)
+	defer one.Close()
+	present := func(p *Presence) []uint32 {
+		t.Helper()
+		keys, err := p.Present(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return keys
+	}
+	if keys := present(one); !slices.Equal(keys, []uint32{7}) {
+		t.Errorf("alone: %v", keys)
+	}
+	if keys := present(other); !slices.Equal(keys, []uint32{7, 1<<31 + 5}) {
+		t.Errorf("both: %v", keys)
+	}
+
+	client, err := pgx.ConnectConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close(context.Background())
+	if _, err := client.Exec(t.Context(), "BEGIN"); err != nil {
+		t.Fatal(err)
+	}
+	open, err := one.Transactions(t.Context())
+	if err != nil || len(open) != 1 || open[0].PID != client.PgConn().PID() {
+		t.Fatalf("%+v, %v", open, err)
+	}
+	if gone, err := one.TransactionGone(t.Context(), open[0]); gone || err != nil {
+		t.Errorf("an open transaction: gone %v, %v", gone, err)
+	}
+	if _, err := client.Exec(t.Context(), "COMMIT"); err != nil {
+		t.Fatal(err)
+	}
+	if gone, err := one.TransactionGone(t.Context(), open[0]); !gone || err != nil {
+		t.Errorf("after COMMIT: gone %v, %v", gone, err)
+	}
+
+	// A presence whose connection is lost shows again.
+	if _, err := client.Exec(t.Context(), "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = 7"); err != nil {
+		t.Fatal(err)
+	}
+	for present := false; !present; {
+		keys, err := one.Present(t.Context())
+		present = err == nil && slices.Contains(keys, 7)
+		if t.Context().Err() != nil {
+			t.Fatal(err)
+		}
+	}
+	other.Close()
+	for keys := present(one); !slices.Equal(keys, []uint32{7}); keys = present(one) {
+		if t.Context().Err() != nil {
+			t.Fatalf("after the other has gone: %v", keys)
+		}
+	}
+}
