@@ -1,0 +1,186 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pgrecall/pgrecall/catalog"
+	"github.com/pgrecall/pgrecall/invalidator"
+	"github.com/pgrecall/pgrecall/invalidator/bus"
+)
+
+// Fleet is how the Server shares its invalidations with other pgrecalls in front of the same upstream server.
+type Fleet struct {
+	// Bus are the options of the log; Slots, Applier, Census and Strict are the Server's to fill in.
+	Bus bus.Options
+	// Strict makes writes wait for the others, and hits for the certainty that they do.
+	Strict bool
+}
+
+// joinFleet makes the Server a part of the fleet. It is called once, before the first session.
+func (srv *Server) joinFleet(f *Fleet) error {
+	o := f.Bus
+	o.Slots, o.Applier, o.Strict = srv.slots, applier{srv}, f.Strict
+	census := &census{settling: make(map[bus.Process][]catalog.Transaction)}
+	o.Census = census
+	b, err := bus.Join(o)
+	if err != nil {
+		return fmt.Errorf("join the fleet: %w", err)
+	}
+	presence := catalog.NewPresence(srv.Upstream, uint32(b.Process()))
+	census.presence.Store(presence)
+	srv.fleet, srv.presence, srv.strict = b, presence, f.Strict
+	return nil
+}
+
+// leaveFleet ends the membership after the last session.
+func (srv *Server) leaveFleet(ctx context.Context) {
+	if srv.fleet == nil {
+		return
+	}
+	if err := srv.fleet.Leave(ctx); err != nil {
+		srv.Logger.Warn("the other pgrecalls were not told that this one leaves; they find out by themselves", "error", err)
+	}
+	srv.presence.Close()
+}
+
+// applier does what other proxies' events ask for and slots can't. The bus calls it with its lock held.
+type applier struct{ srv *Server }
+
+// Changed implements bus.Applier.
+func (a applier) Changed(t bus.Tags) {
+	a.srv.settingsEpoch.Add(1)
+	if !t.Definition && !t.Cluster {
+		return
+	}
+	for _, d := range a.srv.allDatabases() {
+		if d.watcher != nil && (t.Cluster || d.name == t.Database) {
+			d.watcher.Invalidate()
+		}
+	}
+}
+
+// Everything implements bus.Applier.
+func (a applier) Everything() {
+	a.srv.settingsEpoch.Add(1)
+	for _, d := range a.srv.allDatabases() {
+		a.srv.slots.Bump(d.slot)
+		if d.watcher != nil {
+			d.watcher.Invalidate()
+		}
+	}
+}
+
+// announced is a fence of this process in the fleet's log.
+type announced struct {
+	bus   *bus.Bus
+	token *bus.Token
+}
+
+// Release implements invalidator.Announcement.
+func (a announced) Release(changed bool) { a.bus.Release(a.token, changed) }
+
+// sessionContext ends with a session.
+type sessionContext struct {
+	context.Context
+	done <-chan struct{}
+}
+
+func (c sessionContext) Done() <-chan struct{} { return c.done }
+
+func (c sessionContext) Err() error {
+	select {
+	case <-c.done:
+		return context.Canceled
+	default:
+		return nil
+	}
+}
+
+// announce tells the fleet of a fence that is up here. False means that the session has ended and the write must not be sent.
+func (s *session) announce(fence *invalidator.Fence) bool {
+	if s.srv.fleet == nil {
+		return true
+	}
+	tags := bus.Tags{
+		Database: s.databaseName, Relations: fence.Relations, Whole: fence.Whole,
+		Definition: fence.Definition, Cluster: fence.Cluster, Settings: fence.Settings, Backend: s.backendPID,
+	}
+	token, ok := s.srv.fleet.Fence(sessionContext{s.srv.ctx, s.done}, tags, s.srv.strict)
+	fence.Announced(announced{s.srv.fleet, token})
+	return ok
+}
+
+// tell invalidates, in the fleet as here, what is in a database: something changed that no fence was up for.
+func (srv *Server) tell(database string) {
+	if srv.fleet != nil {
+		srv.fleet.Bump(bus.Tags{Database: database, Whole: true})
+	}
+}
+
+var errNotYet = errors.New("this process does not show yet")
+
+// census is what PostgreSQL tells the bus of the fleet's processes.
+type census struct {
+	presence atomic.Pointer[catalog.Presence] // nil for a moment, until the process's number is known
+
+	mu       sync.Mutex
+	settling map[bus.Process][]catalog.Transaction // that were open when the process was first asked for
+}
+
+// Living implements bus.Census.
+func (c *census) Living(ctx context.Context) ([]bus.Process, error) {
+	presence := c.presence.Load()
+	if presence == nil {
+		return nil, errNotYet
+	}
+	keys, err := presence.Present(ctx)
+	if err != nil {
+		return nil, err
+	}
+	living := make([]bus.Process, len(keys))
+	for i, key := range keys {
+		living[i] = bus.Process(key)
+	}
+	return living, nil
+}
+
+// Settled implements bus.Census.
+func (c *census) Settled(ctx context.Context, process bus.Process) (bool, error) {
+	c.mu.Lock()
+	open, asked := c.settling[process]
+	c.mu.Unlock()
+	if !asked {
+		var err error
+		if open, err = c.presence.Load().Transactions(ctx); err != nil {
+			return false, err
+		}
+	}
+	left := open[:0:0]
+	for _, t := range open {
+		gone, err := c.presence.Load().TransactionGone(ctx, t)
+		if err != nil {
+			return false, err
+		}
+		if !gone {
+			left = append(left, t)
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(left) == 0 {
+		delete(c.settling, process)
+		return true, nil
+	}
+	c.settling[process] = left
+	return false, nil
+}
+
+// BackendGone implements bus.Census.
+func (c *census) BackendGone(ctx context.Context, _ string, backend uint32, announced time.Time) (bool, error) {
+	return c.presence.Load().BackendGone(ctx, backend, announced)
+}

@@ -1,0 +1,153 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/pgrecall/pgrecall/cache"
+	"github.com/pgrecall/pgrecall/cache/codec"
+	"github.com/pgrecall/pgrecall/invalidator"
+)
+
+// Shared is the second tier: results that this and other pgrecalls put where all of them find them.
+type Shared struct {
+	Store     cache.Remote // fit for the path of a statement (remote.Guard); the caller closes it after Shutdown
+	Codec     *codec.Codec
+	Namespace string // tells upstream servers apart
+}
+
+// shared is the second tier at work. Its methods accept nil: there is none.
+type shared struct {
+	Shared
+	srv   *Server
+	queue chan offer
+	stats sharedStats
+}
+
+type sharedStats struct {
+	hits, misses, stale, dropped atomic.Uint64
+	refused                      [codec.Failures]atomic.Uint64
+}
+
+// offer is a result for the store.
+type offer struct {
+	key      cache.Key
+	entry    *cache.Entry
+	position invalidator.Position
+	name     string
+	ttl      time.Duration
+}
+
+// offers bounds how many results wait to be encoded; more are dropped, which costs hits.
+const offers = 1024
+
+func newShared(srv *Server, options *Shared) *shared {
+	if options == nil {
+		return nil
+	}
+	sh := &shared{Shared: *options, srv: srv, queue: make(chan offer, offers)}
+	srv.work.Go(sh.run)
+	return sh
+}
+
+// position returns the place in the log that says how new the answer to a query is that is sent from now on.
+func (sh *shared) position() (p invalidator.Position) {
+	if sh != nil {
+		p, _ = sh.srv.fleet.Position()
+	}
+	return p
+}
+
+// name returns a result's name in the store.
+func (sh *shared) name(p *plan, sc *scope, key cache.Key) string {
+	return cache.RemoteName(sh.Namespace+"."+p.database.name, sc.tenant, p.statement.Fingerprint(), key)
+}
+
+// fetch looks for a result that another process has filled, proves that it is as new as one that the server would give, and
+// takes it over into L1. The caller leads the key's flight. It returns nil where there is none that can be served.
+func (s *session) fetch(p *plan, key cache.Key) *cache.Entry {
+	sh := s.srv.shared
+	if sh == nil || s.shadowed() || p.decision.Verdict != cacheable {
+		return nil
+	}
+	stamp, free := s.srv.slots.Stamp(p.slots)
+	if !free || !s.certain(p) {
+		return nil
+	}
+	values, err := sh.Store.Get(s.srv.ctx, sh.name(p, s.frontend.scope, key))
+	if err != nil || len(values) != 1 || values[0].Bytes == nil {
+		sh.stats.misses.Add(1)
+		return nil
+	}
+	item, err := sh.Codec.Decode(key, values[0].Bytes)
+	if err != nil {
+		sh.refuse(err)
+		return nil
+	}
+	if !s.srv.fleet.Fresh(item.Position, p.slots) {
+		sh.stats.stale.Add(1)
+		return nil
+	}
+	age := item.TTL - values[0].Remaining
+	if values[0].Remaining == cache.UnknownLifetime {
+		age = time.Since(time.Unix(0, item.Created))
+	}
+	entry := cache.NewEntry(item.Parameters, item.Row, item.Data, stamp, p.source, cache.Monotonic()-int64(max(age, 0)), int64(item.Origin))
+	s.srv.L1.Put(key, entry)
+	sh.stats.hits.Add(1)
+	return entry
+}
+
+// certain tells whether what other processes did is known, as far as the rule for a plan demands it.
+func (s *session) certain(p *plan) bool {
+	fleet := s.srv.fleet
+	return fleet == nil || !s.srv.strict || fleet.Live() || p.decision.Consistency != cachepolicyStrict
+}
+
+// refuse counts a value that is not an entry.
+func (sh *shared) refuse(err error) {
+	var failure codec.Failure
+	if errors.As(err, &failure) {
+		sh.stats.refused[failure].Add(1)
+	}
+}
+
+// offer hands a result over to be stored. It never waits.
+func (sh *shared) offer(o offer) {
+	if sh == nil || o.position == (invalidator.Position{}) {
+		return
+	}
+	select {
+	case sh.queue <- o:
+	default:
+		sh.stats.dropped.Add(1)
+	}
+}
+
+// run encodes and stores what is offered, until the server stops.
+func (sh *shared) run() {
+	for {
+		select {
+		case o := <-sh.queue:
+			sh.put(o)
+		case <-sh.srv.ctx.Done():
+			return
+		}
+	}
+}
+
+func (sh *shared) put(o offer) {
+	value, err := sh.Codec.Encode(nil, o.key, &codec.Item{
+		Position: o.position, TTL: o.ttl, Created: time.Now().UnixNano(), Origin: time.Duration(o.entry.Origin),
+		Parameters: o.entry.Parameters, Row: o.entry.Row, Data: o.entry.Data,
+	})
+	if err != nil {
+		sh.refuse(err)
+		return
+	}
+	ctx, cancel := context.WithTimeout(sh.srv.ctx, connectTimeout)
+	defer cancel()
+	_ = sh.Store.Put(ctx, o.name, value, o.ttl) // a Guard only queues it, and counts what it drops
+}
