@@ -292,7 +292,7 @@ func (s *session) holdBind(h *heldMessage, scan *wire.Scanner) bool {
 	}
 	entry := s.lookup(key, p.directive)
 	if entry == nil && f.cycle.flight == nil {
-		f.cycle.flight, entry = s.board(key, p.directive)
+		f.cycle.flight, entry = s.board(s.planOf(p), key, p.directive)
 		f.cycle.key = key
 	}
 	if entry == nil || len(entry.Data) == 0 {

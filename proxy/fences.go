@@ -94,6 +94,9 @@ func (s *session) foresee(p *plan) {
 		// that overlap would keep everything fenced for ever.
 		touches.AddWhole(s.srv.slots, f.database.slot)
 	}
+	if !s.announce(touches) {
+		_ = s.upstream.Close() // the session has ended; the write is not sent
+	}
 	if f.openFence == nil {
 		f.openFence = touches
 		return

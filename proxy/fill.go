@@ -31,6 +31,7 @@ type fill struct {
 	stored    bool
 	large     bool         // aborted because the answer is too large
 	entry     *cache.Entry // once it is stored
+	offer     *offer       // for L2, nil without one
 }
 
 // abort gives the fill up: its answer is not one that can be repeated.
@@ -125,6 +126,7 @@ func (f *fill) store(s *session) {
 	entry := cache.NewEntry(f.parameter, f.row, f.data, f.stamp, f.source, now, now-f.started)
 	s.srv.L1.Put(f.key, entry)
 	f.stored, f.entry = true, entry
+	s.srv.shared.offer(f.offer, entry)
 	f.data, f.row, f.parameter = nil, nil, nil
 	if f.flight != nil {
 		f.flight.Finish(entry)

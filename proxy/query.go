@@ -195,7 +195,7 @@ func (s *session) missQuery(p *plan, canonical []byte, directive parser.Directiv
 		}
 		return f, false
 	}
-	flight, entry := s.board(key, directive)
+	flight, entry := s.board(p, key, directive)
 	if entry != nil && entry.Row != nil {
 		s.answerQuery(entry)
 		return nil, true
@@ -216,11 +216,12 @@ func (s *session) missQuery(p *plan, canonical []byte, directive parser.Directiv
 // newFill takes the stamp for a result that is about to be asked for. It returns nil, and lets the flight go, while a write to what it
 // depends on is under way.
 func (s *session) newFill(p *plan, key cache.Key, flight *cache.Flight) *fill {
+	position := s.srv.shared.position()
 	stamp, free := s.srv.slots.Stamp(p.slots)
 	if !free {
 		stamp = nil
 	}
-	return s.newStampedFill(p, key, flight, stamp)
+	return s.newStampedFill(p, key, flight, stamp, position)
 }
 
 // newPortalFill is newFill for the rows of a portal, which are as old as its Bind message.
@@ -229,14 +230,14 @@ func (s *session) newPortalFill(p *plan, po *portal) *fill {
 	if po.plan != p {
 		stamp = nil
 	}
-	f := s.newStampedFill(p, po.key, s.frontend.cycle.takeFlight(po.key), stamp)
+	f := s.newStampedFill(p, po.key, s.frontend.cycle.takeFlight(po.key), stamp, po.position)
 	if f != nil {
 		f.portal = po
 	}
 	return f
 }
 
-func (s *session) newStampedFill(p *plan, key cache.Key, flight *cache.Flight, stamp invalidator.Stamp) *fill {
+func (s *session) newStampedFill(p *plan, key cache.Key, flight *cache.Flight, stamp invalidator.Stamp, position invalidator.Position) *fill {
 	if stamp == nil || p.snapshot != s.frontend.database.snapshot() {
 		if flight != nil {
 			flight.Finish(nil)
@@ -247,12 +248,16 @@ func (s *session) newStampedFill(p *plan, key cache.Key, flight *cache.Flight, s
 	if limit <= 0 || limit > s.srv.Limits.MaxResult {
 		limit = s.srv.Limits.MaxResult
 	}
-	return &fill{key: key, flight: flight, stamp: stamp, source: p.source, max: limit, started: s.now(), block: byte(s.status.Load())}
+	f := &fill{key: key, flight: flight, stamp: stamp, source: p.source, max: limit, started: s.now(), block: byte(s.status.Load())}
+	if s.srv.shared != nil {
+		f.offer = &offer{key: key, position: position, plan: p, tenant: s.frontend.scope.tenant}
+	}
+	return f
 }
 
 // board joins the flight for a key. As a leader it returns the flight; as a follower it waits for the result and returns that, if it
-// can be served. Both are nil when the session should go upstream by itself.
-func (s *session) board(key cache.Key, directive parser.Directive) (*cache.Flight, *cache.Entry) {
+// can be served; as a leader it looks in L2 first. Both are nil when the session should go upstream by itself.
+func (s *session) board(p *plan, key cache.Key, directive parser.Directive) (*cache.Flight, *cache.Entry) {
 	select {
 	case <-s.interrupt: // meant for an earlier wait
 	default:
@@ -261,6 +266,13 @@ func (s *session) board(key cache.Key, directive parser.Directive) (*cache.Fligh
 	for range 2 {
 		flight, leader := s.srv.flights.Join(key)
 		if leader {
+			if entry := s.fetch(p, key); entry != nil {
+				flight.Finish(entry)
+				if s.fresh(key, entry, directive) {
+					return nil, entry
+				}
+				return nil, nil
+			}
 			return flight, nil
 		}
 		if flight == nil {
@@ -299,6 +311,7 @@ func (s *session) lookup(key cache.Key, directive parser.Directive) *cache.Entry
 // fresh tells whether an entry may be served: nothing that it depends on has changed or is about to, and it is
 // young enough for the rule of today.
 func (s *session) fresh(key cache.Key, entry *cache.Entry, directive parser.Directive) bool {
+	live := s.srv.fleet == nil || s.srv.fleet.Live() // before the stamp is looked at
 	number := s.srv.policy.Load().number
 	ttl, ageOnly, ok := entry.Source.Rule(number)
 	if !ok { // the policy has changed since
@@ -318,10 +331,15 @@ func (s *session) fresh(key cache.Key, entry *cache.Entry, directive parser.Dire
 		if s.srv.slots.Load(entry.Stamp[0].Slot) != entry.Stamp[0].Word {
 			return false
 		}
-	} else if !s.srv.slots.Valid(entry.Stamp) {
+	} else if !s.srv.slots.Valid(entry.Stamp) || !live && s.needsCertainty() {
 		return false
 	}
 	return !entry.Expired(key, s.frontend.received, ttl)
+}
+
+// needsCertainty tells whether a hit has to be sure of what other proxies did.
+func (s *session) needsCertainty() bool {
+	return s.srv.strict && s.frontend.scope.consistency != "session" || s.frontend.scope.consistency == "strict"
 }
 
 // ageOnly tells whether the age of an entry alone decides, given what the rule says: the session may ask for another

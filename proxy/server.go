@@ -20,6 +20,7 @@ import (
 	"github.com/pgrecall/pgrecall/cachepolicy"
 	"github.com/pgrecall/pgrecall/catalog"
 	"github.com/pgrecall/pgrecall/invalidator"
+	"github.com/pgrecall/pgrecall/invalidator/bus"
 	"github.com/pgrecall/pgrecall/parser"
 )
 
@@ -47,6 +48,8 @@ type Options struct {
 	Verify          float64       // share of hits that are checked in the background, 0 to 1; see SetVerify
 	CatalogInterval time.Duration // between checks for definitions that changed elsewhere
 	CatalogWait     time.Duration // how long a statement waits for the catalog after definitions changed; 0: it is forwarded
+	Fleet           *Fleet        // nil: this is the only pgrecall in front of the upstream
+	Shared          *Shared       // L2, nil for none; it needs a Fleet
 }
 
 // planLimit is the number of plans (decisions for one statement in one scope) that are remembered.
@@ -73,6 +76,11 @@ type Server struct {
 	doubts      doubts
 
 	uncached uncached
+
+	fleet    *bus.Bus // nil: there are no others
+	presence *catalog.Presence
+	strict   bool // hits need the certainty of the fleet's log
+	shared   *shared
 
 	policy        atomic.Pointer[policyEpoch]
 	settingsEpoch atomic.Uint64 // grows when sessions have to read their settings again
@@ -149,6 +157,12 @@ func NewServer(o Options) (*Server, error) {
 	s.SetVerify(o.Verify)
 	s.uncached = newUncached()
 	s.metrics = newMetrics(o.Registerer, s)
+	if o.Fleet != nil && s.caching {
+		if err := s.joinFleet(o.Fleet); err != nil {
+			return nil, err
+		}
+		s.shared = newShared(s, o.Shared)
+	}
 	return s, nil
 }
 
@@ -241,8 +255,11 @@ func (srv *Server) database(name string) *database {
 	config.Database = name
 	d.watcher = catalog.NewWatcher(catalog.Options{
 		Config: config, Database: name, Interval: srv.CatalogInterval, Logger: srv.Logger.With("database", name),
-		OnChange: func(_, now *catalog.Snapshot) {
+		OnChange: func(last, now *catalog.Snapshot) {
 			d.watch.add(now.CustomSettings)
+			if last != nil {
+				srv.tell(d.name)
+			}
 			srv.slots.Bump(d.slot)
 			srv.metrics.invalidations[sourceDefinition].Inc()
 		},
@@ -304,6 +321,7 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 	gone := make(chan struct{})
 	go func() {
 		srv.waitSessions(ctx)
+		srv.leaveFleet(ctx)
 		srv.stop()
 		srv.work.Wait()
 		close(gone)

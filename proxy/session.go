@@ -118,6 +118,7 @@ type frontend struct {
 // scope is a policy's scope with what else a probe tells.
 type scope struct {
 	cachepolicy.Scope
+	tenant        string // namespace in L2
 	mode          string // pgrecall.cache: "", on, off, shadow
 	consistency   string // pgrecall.consistency: "", strict, session, ttl
 	trace         bool   // pgrecall.trace

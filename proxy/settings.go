@@ -167,6 +167,7 @@ func (d *database) sees(srv *Server, run string) {
 	d.run.Lock()
 	defer d.run.Unlock()
 	if d.run.of != "" && d.run.of != run {
+		srv.tell(d.name)
 		srv.slots.Bump(d.slot)
 		d.watcher.Invalidate()
 	}

@@ -2,12 +2,13 @@ package proxy
 
 import (
 	"context"
-	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/pgrecall/pgrecall/cache"
 	"github.com/pgrecall/pgrecall/cache/codec"
+	"github.com/pgrecall/pgrecall/cachepolicy"
 	"github.com/pgrecall/pgrecall/invalidator"
 )
 
@@ -22,22 +23,21 @@ type Shared struct {
 type shared struct {
 	Shared
 	srv   *Server
-	queue chan offer
-	stats sharedStats
-}
+	queue chan *offer
 
-type sharedStats struct {
 	hits, misses, stale, dropped atomic.Uint64
-	refused                      [codec.Failures]atomic.Uint64
+
+	mu      sync.Mutex
+	refused map[string]uint64 // by codec.Reason
 }
 
 // offer is a result for the store.
 type offer struct {
 	key      cache.Key
 	entry    *cache.Entry
-	position invalidator.Position
-	name     string
-	ttl      time.Duration
+	position invalidator.Position // when its query was sent upstream
+	plan     *plan
+	tenant   string
 }
 
 // offers bounds how many results wait to be encoded; more are dropped, which costs hits.
@@ -47,7 +47,7 @@ func newShared(srv *Server, options *Shared) *shared {
 	if options == nil {
 		return nil
 	}
-	sh := &shared{Shared: *options, srv: srv, queue: make(chan offer, offers)}
+	sh := &shared{Shared: *options, srv: srv, queue: make(chan *offer, offers), refused: make(map[string]uint64)}
 	srv.work.Go(sh.run)
 	return sh
 }
@@ -61,24 +61,24 @@ func (sh *shared) position() (p invalidator.Position) {
 }
 
 // name returns a result's name in the store.
-func (sh *shared) name(p *plan, sc *scope, key cache.Key) string {
-	return cache.RemoteName(sh.Namespace+"."+p.database.name, sc.tenant, p.statement.Fingerprint(), key)
+func (sh *shared) name(p *plan, tenant string, key cache.Key) string {
+	return cache.RemoteName(sh.Namespace+"."+p.database.name, tenant, p.statement.Fingerprint(), key)
 }
 
 // fetch looks for a result that another process has filled, proves that it is as new as one that the server would give, and
 // takes it over into L1. The caller leads the key's flight. It returns nil where there is none that can be served.
 func (s *session) fetch(p *plan, key cache.Key) *cache.Entry {
 	sh := s.srv.shared
-	if sh == nil || s.shadowed() || p.decision.Verdict != cacheable {
+	if sh == nil || s.shadowed() || p.decision.Verdict != cachepolicy.Cache {
 		return nil
 	}
 	stamp, free := s.srv.slots.Stamp(p.slots)
-	if !free || !s.certain(p) {
+	if !free || s.needsCertainty() && !s.srv.fleet.Live() {
 		return nil
 	}
-	values, err := sh.Store.Get(s.srv.ctx, sh.name(p, s.frontend.scope, key))
+	values, err := sh.Store.Get(s.srv.ctx, sh.name(p, s.frontend.scope.tenant, key))
 	if err != nil || len(values) != 1 || values[0].Bytes == nil {
-		sh.stats.misses.Add(1)
+		sh.misses.Add(1)
 		return nil
 	}
 	item, err := sh.Codec.Decode(key, values[0].Bytes)
@@ -87,7 +87,7 @@ func (s *session) fetch(p *plan, key cache.Key) *cache.Entry {
 		return nil
 	}
 	if !s.srv.fleet.Fresh(item.Position, p.slots) {
-		sh.stats.stale.Add(1)
+		sh.stale.Add(1)
 		return nil
 	}
 	age := item.TTL - values[0].Remaining
@@ -96,33 +96,27 @@ func (s *session) fetch(p *plan, key cache.Key) *cache.Entry {
 	}
 	entry := cache.NewEntry(item.Parameters, item.Row, item.Data, stamp, p.source, cache.Monotonic()-int64(max(age, 0)), int64(item.Origin))
 	s.srv.L1.Put(key, entry)
-	sh.stats.hits.Add(1)
+	sh.hits.Add(1)
 	return entry
-}
-
-// certain tells whether what other processes did is known, as far as the rule for a plan demands it.
-func (s *session) certain(p *plan) bool {
-	fleet := s.srv.fleet
-	return fleet == nil || !s.srv.strict || fleet.Live() || p.decision.Consistency != cachepolicyStrict
 }
 
 // refuse counts a value that is not an entry.
 func (sh *shared) refuse(err error) {
-	var failure codec.Failure
-	if errors.As(err, &failure) {
-		sh.stats.refused[failure].Add(1)
-	}
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	sh.refused[codec.Reason(err)]++
 }
 
 // offer hands a result over to be stored. It never waits.
-func (sh *shared) offer(o offer) {
-	if sh == nil || o.position == (invalidator.Position{}) {
+func (sh *shared) offer(o *offer, entry *cache.Entry) {
+	if sh == nil || o == nil || o.position == (invalidator.Position{}) {
 		return
 	}
+	o.entry = entry
 	select {
 	case sh.queue <- o:
 	default:
-		sh.stats.dropped.Add(1)
+		sh.dropped.Add(1)
 	}
 }
 
@@ -138,9 +132,10 @@ func (sh *shared) run() {
 	}
 }
 
-func (sh *shared) put(o offer) {
+func (sh *shared) put(o *offer) {
+	ttl := o.plan.decision.TTL
 	value, err := sh.Codec.Encode(nil, o.key, &codec.Item{
-		Position: o.position, TTL: o.ttl, Created: time.Now().UnixNano(), Origin: time.Duration(o.entry.Origin),
+		Position: o.position, TTL: ttl, Created: time.Now().UnixNano(), Origin: time.Duration(o.entry.Origin),
 		Parameters: o.entry.Parameters, Row: o.entry.Row, Data: o.entry.Data,
 	})
 	if err != nil {
@@ -149,5 +144,5 @@ func (sh *shared) put(o offer) {
 	}
 	ctx, cancel := context.WithTimeout(sh.srv.ctx, connectTimeout)
 	defer cancel()
-	_ = sh.Store.Put(ctx, o.name, value, o.ttl) // a Guard only queues it, and counts what it drops
+	_ = sh.Store.Put(ctx, sh.name(o.plan, o.tenant, o.key), value, ttl) // a Guard only queues it, and counts what it drops
 }

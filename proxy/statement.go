@@ -81,6 +81,8 @@ type portal struct {
 	// come from then, however late Execute comes. The stamp is nil where a write was under way.
 	plan  *plan
 	stamp invalidator.Stamp
+	// position is the place in the fleet's log at that moment.
+	position invalidator.Position
 }
 
 // named returns the prepared statement of a name, nil when the session does not know one.
@@ -232,8 +234,9 @@ func (s *session) stampPortal(p *portal) {
 	if plan.decision.Verdict != cachepolicy.Cache || plan.snapshot != s.frontend.database.snapshot() {
 		return
 	}
+	position := s.srv.shared.position()
 	if stamp, free := s.srv.slots.Stamp(plan.slots); free {
-		p.plan, p.stamp = plan, stamp
+		p.plan, p.stamp, p.position = plan, stamp, position
 	}
 }
 
