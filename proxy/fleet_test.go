@@ -1,0 +1,130 @@
+package proxy_test
+
+import (
+	"fmt"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/pgrecall/pgrecall/cache/codec"
+	"github.com/pgrecall/pgrecall/cache/redis"
+	"github.com/pgrecall/pgrecall/internal/pgtest"
+	"github.com/pgrecall/pgrecall/invalidator/bus"
+	"github.com/pgrecall/pgrecall/proxy"
+)
+
+// startFleet starts n proxies in front of one database, with one Redis.
+func startFleet(t *testing.T, n int, strict bool, schema ...string) ([]*running, *pgtest.Redis) {
+	t.Helper()
+	dsn := pgtest.Shared(t).NewDatabase(t)
+	server := pgtest.StartRedis(t)
+	fleet := make([]*running, n)
+	for i := range fleet {
+		client := goredis.NewClient(&goredis.Options{Addr: server.Address(), ContextTimeoutEnabled: true})
+		t.Cleanup(func() { _ = client.Close() })
+		store, err := redis.New(redis.Options{Addresses: []string{server.Address()}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = store.Close() })
+		entries, err := codec.New(codec.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i > 0 {
+			schema = nil
+		}
+		fleet[i] = startOn(t, dsn, func(o *proxy.Options) {
+			o.Fleet = &proxy.Fleet{Strict: strict, Bus: bus.Options{Redis: client, Namespace: "test", Logger: o.Logger}}
+			o.Shared = &proxy.Shared{Store: store, Codec: entries, Namespace: "test"}
+		}, schema...)
+	}
+	return fleet, server
+}
+
+func TestFleetSeesWrites(t *testing.T) {
+	for _, strict := range []bool{true, false} {
+		t.Run(fmt.Sprint("strict ", strict), func(t *testing.T) {
+			fleet, _ := startFleet(t, 3, strict, "CREATE TABLE t (n int)", "INSERT INTO t VALUES (0)")
+			const read = "SELECT n::text FROM t"
+			writer := fleet[0].connect()
+			for i := range 50 {
+				for _, r := range fleet[1:] {
+					c := r.connect()
+					eventually(t, "a hit", func() bool { return r.counts(c, 2, read) > 0 })
+				}
+				mustExec(t, writer, "UPDATE t SET n = n + 1")
+				for j, r := range fleet[1:] {
+					want := strconv.Itoa(i + 1)
+					c := r.connect()
+					if strict {
+						if got := value(t, c, read); got != want {
+							t.Fatalf("proxy %d: %s after an acknowledged write of %s", j+1, got, want)
+						}
+						continue
+					}
+					eventually(t, "the other proxy's write is seen", func() bool { return value(t, c, read) == want })
+				}
+				if got := value(t, writer, read); got != strconv.Itoa(i+1) {
+					t.Fatalf("own write: %s", got)
+				}
+			}
+		})
+	}
+}
+
+// TestNewProxyIsWarm: one that has just started answers out of L2.
+func TestNewProxyIsWarm(t *testing.T) {
+	fleet, _ := startFleet(t, 2, true, "CREATE TABLE t (n int)", "INSERT INTO t VALUES (0)")
+	_ = fleet
+}
+
+// TestReadersNeverGoBack: whoever has seen a new value, no reader of any proxy sees the old one afterwards.
+func TestReadersNeverGoBack(t *testing.T) {
+	fleet, _ := startFleet(t, 3, true, "CREATE TABLE t (n int)", "INSERT INTO t VALUES (0)")
+	var mu sync.Mutex
+	newest := 0
+	stop := make(chan struct{})
+	var readers sync.WaitGroup
+	for i := range 6 {
+		c := fleet[i%3].connect()
+		readers.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				mu.Lock()
+				least := newest
+				mu.Unlock()
+				got, err := strconv.Atoi(value(t, c, "SELECT n::text FROM t"))
+				if err != nil || got < least {
+					t.Errorf("%d after %d (%v)", got, least, err)
+					return
+				}
+				mu.Lock()
+				newest = max(newest, got)
+				mu.Unlock()
+			}
+		})
+	}
+	writers := sync.WaitGroup{}
+	for i := range 3 {
+		c := fleet[i].connect()
+		writers.Go(func() {
+			for began := time.Now(); time.Since(began) < 3*time.Second; {
+				mustExec(t, c, "UPDATE t SET n = n + 1")
+			}
+		})
+	}
+	writers.Wait()
+	close(stop)
+	readers.Wait()
+	for i, r := range fleet {
+		t.Logf("proxy %d: %v", i, r.Status().Outcomes)
+	}
+}
