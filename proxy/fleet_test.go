@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/pgrecall/pgrecall/cache/codec"
@@ -51,15 +52,17 @@ func TestFleetSeesWrites(t *testing.T) {
 			fleet, _ := startFleet(t, 3, strict, "CREATE TABLE t (n int)", "INSERT INTO t VALUES (0)")
 			const read = "SELECT n::text FROM t"
 			writer := fleet[0].connect()
+			var readers []*pgx.Conn
+			for _, r := range fleet[1:] {
+				readers = append(readers, r.connect())
+			}
 			for i := range 50 {
-				for _, r := range fleet[1:] {
-					c := r.connect()
-					eventually(t, "a hit", func() bool { return r.counts(c, 2, read) > 0 })
+				for j, c := range readers {
+					eventually(t, "a hit", func() bool { return fleet[j+1].counts(c, 2, read) > 0 })
 				}
 				mustExec(t, writer, "UPDATE t SET n = n + 1")
-				for j, r := range fleet[1:] {
+				for j, c := range readers {
 					want := strconv.Itoa(i + 1)
-					c := r.connect()
 					if strict {
 						if got := value(t, c, read); got != want {
 							t.Fatalf("proxy %d: %s after an acknowledged write of %s", j+1, got, want)
