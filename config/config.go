@@ -33,6 +33,12 @@ type Config struct {
 	Verify float64
 	// Redis is the URL of L2, "" for none. It may hold a password.
 	Redis string
+	// L2KeyFile is a file with the keys that seal what is kept in L2, "" for none.
+	L2KeyFile string
+	// L2Namespace is the first part of names in L2, for installations that share a Redis.
+	L2Namespace string
+	// L2Lease is how long the others wait for a pgrecall that fell silent.
+	L2Lease time.Duration
 	// L1Size is the bound of L1 in bytes.
 	L1Size int64
 	// StatementCache is the bound of the cache of analysed statements in bytes.
@@ -74,6 +80,7 @@ func Defaults() *Config {
 	return &Config{
 		Listen:          []string{"127.0.0.1:6432"},
 		Admin:           "127.0.0.1:9632",
+		L2Lease:         time.Second,
 		Cache:           "on",
 		L1Size:          256 << 20,
 		StatementCache:  64 << 20,

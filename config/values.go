@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -165,14 +166,21 @@ func checkDSN(s string) error {
 	return fmt.Errorf("not a DSN: %s", what)
 }
 
+// redisScheme matches the schemes of a Redis URL: with TLS, by Sentinels, of a Cluster.
+var redisScheme = regexp.MustCompile(`^rediss?(\+(sentinel|cluster))?$`)
+
 // checkRedis looks at the scheme and the presence of a host. Several addresses are separated by commas.
 func checkRedis(s string) error {
 	if s == "" {
 		return nil
 	}
 	for _, one := range strings.Split(s, ",") {
-		u, err := url.Parse(strings.TrimSpace(one))
-		if err != nil || (u.Scheme != "redis" && u.Scheme != "rediss") || u.Host == "" {
+		one = strings.TrimSpace(one)
+		if !strings.Contains(one, "://") { // a further host
+			one = "redis://" + one
+		}
+		u, err := url.Parse(one)
+		if err != nil || !redisScheme.MatchString(u.Scheme) || u.Host == "" {
 			return errors.New("not a Redis URL: want redis://host:port or rediss://host:port")
 		}
 	}

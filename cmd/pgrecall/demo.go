@@ -100,11 +100,11 @@ func (p *process) startDemoProxy(c *config.Config, up upstream) (*instance, erro
 	if c.LogLevel == "info" {
 		level.Set(slog.LevelWarn) // the table is the news here
 	}
-	i, err := start(c, up, logger)
+	i, err := start(ctx, c, up, logger)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		elsewhere := *c
 		elsewhere.Listen, elsewhere.Admin = []string{"127.0.0.1:0"}, "127.0.0.1:0"
-		return start(&elsewhere, up, logger)
+		return start(ctx, &elsewhere, up, logger)
 	}
 	return i, err
 }

@@ -108,7 +108,7 @@ func TestBoardsNameRealMetrics(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	i, err := start(c, up, slog.New(slog.DiscardHandler))
+	i, err := start(t.Context(), c, up, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

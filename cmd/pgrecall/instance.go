@@ -32,6 +32,7 @@ type instance struct {
 	logger    *slog.Logger
 	registry  *prometheus.Registry
 	l1        *memory.Cache
+	fleet     *fleet // nil without Redis
 	engine    engine
 	cert      certificate
 	listeners []net.Listener
@@ -44,8 +45,8 @@ type instance struct {
 }
 
 // start opens the addresses and serves them. When it returns without an error clients are accepted.
-// The caller owns the instance and calls close.
-func start(c *config.Config, up upstream, logger *slog.Logger) (_ *instance, err error) {
+// The caller owns the instance and calls close. The context ends the wait for an upstream that has to be known first.
+func start(ctx context.Context, c *config.Config, up upstream, logger *slog.Logger) (_ *instance, err error) {
 	i := &instance{config: c, upstream: up, logger: logger, registry: prometheus.NewRegistry(),
 		started: time.Now(), failed: make(chan error, len(c.Listen)+1)}
 	clients, err := i.cert.load(c)
@@ -62,7 +63,10 @@ func start(c *config.Config, up upstream, logger *slog.Logger) (_ *instance, err
 			i.l1.Close()
 		}
 	}()
-	if i.engine, err = newEngine(c, up, i.l1, clients, i.registry, logger); err != nil {
+	if i.fleet, err = newFleet(ctx, c, up, logger); err != nil {
+		return nil, err
+	}
+	if i.engine, err = newEngine(c, up, i.l1, i.fleet, clients, i.registry, logger); err != nil {
 		return nil, err
 	}
 	if i.listeners, err = listen(c.Listen); err != nil {
@@ -130,7 +134,7 @@ func (i *instance) close(ctx context.Context) error {
 	}
 	i.work.Wait()
 	i.l1.Close()
-	return err
+	return errors.Join(err, i.fleet.close())
 }
 
 // hostPort is where a client on this machine connects: a host and port, or the directory of a Unix

@@ -42,7 +42,9 @@ func (p *process) serve(ctx context.Context) int {
 
 	var level slog.LevelVar
 	logger := newLogger(p.stderr, c, &level)
-	i, err := start(c, up, logger)
+	starting, started := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	i, err := start(starting, c, up, logger)
+	started()
 	if err != nil {
 		return p.fail(err)
 	}

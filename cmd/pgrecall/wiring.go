@@ -31,8 +31,8 @@ func newTier(c *config.Config) (*memory.Cache, error) {
 }
 
 // newEngine puts the proxy together.
-func newEngine(c *config.Config, up upstream, l1 *memory.Cache, clients *tls.Config, r prometheus.Registerer, l *slog.Logger) (engine, error) {
-	return proxy.NewServer(proxy.Options{
+func newEngine(c *config.Config, up upstream, l1 *memory.Cache, f *fleet, clients *tls.Config, r prometheus.Registerer, l *slog.Logger) (engine, error) {
+	o := proxy.Options{
 		Upstream:   up.config,
 		HasAccount: up.hasAccount,
 		TLS:        clients,
@@ -52,7 +52,11 @@ func newEngine(c *config.Config, up upstream, l1 *memory.Cache, clients *tls.Con
 		CacheMode:       c.Cache,
 		Verify:          c.Verify,
 		CatalogInterval: c.CatalogInterval, CatalogWait: c.CatalogWait,
-	})
+	}
+	if f != nil {
+		o.Fleet, o.Shared = f.fleet, f.shared
+	}
+	return proxy.NewServer(o)
 }
 
 // longestTTL is the age above which no rule lets an entry answer.

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/pgrecall/pgrecall/cache/codec"
+	"github.com/pgrecall/pgrecall/cache/redis"
+	"github.com/pgrecall/pgrecall/cache/remote"
+	"github.com/pgrecall/pgrecall/cachepolicy"
+	"github.com/pgrecall/pgrecall/config"
+	"github.com/pgrecall/pgrecall/invalidator/bus"
+	"github.com/pgrecall/pgrecall/proxy"
+)
+
+// fleet is what a process shares with others through Redis.
+type fleet struct {
+	log    goredis.UniversalClient
+	guard  *remote.Guard
+	fleet  *proxy.Fleet
+	shared *proxy.Shared
+}
+
+// newFleet prepares what --redis asks for, nil without it. The server's identity is in the names of what is shared, so that it waits until
+// the upstream has told it.
+func newFleet(ctx context.Context, c *config.Config, up upstream, logger *slog.Logger) (*fleet, error) {
+	if c.Redis == "" {
+		return nil, nil
+	}
+	if !up.hasAccount {
+		return nil, &config.Error{Path: "cache.redis", What: "pgrecalls that share a cache need an account of their own: --upstream must name a user"}
+	}
+	options, err := redis.ParseURL(c.Redis)
+	if err != nil {
+		return nil, &config.Error{Path: "cache.redis", What: err.Error()}
+	}
+	universal, err := options.Universal()
+	if err != nil {
+		return nil, &config.Error{Path: "cache.redis", What: err.Error()}
+	}
+	var keys []codec.Secret
+	if c.L2KeyFile != "" {
+		if keys, err = codec.LoadSecrets(c.L2KeyFile); err != nil {
+			return nil, &config.Error{Path: "cache.l2.key_file", What: err.Error()}
+		}
+	}
+	entries, err := codec.New(codec.Options{Keys: keys, MaxEntry: int(c.L1Size / config.L1Share)})
+	if err != nil {
+		return nil, &config.Error{Path: "cache.l2.key_file", What: err.Error()}
+	}
+	identity, err := awaitIdentity(ctx, up.config, logger)
+	if err != nil {
+		return nil, err
+	}
+	namespace := identity
+	if c.L2Namespace != "" {
+		namespace = c.L2Namespace + "." + identity
+	}
+	store, err := redis.New(options)
+	if err != nil {
+		return nil, &config.Error{Path: "cache.redis", What: err.Error()}
+	}
+	universal.ContextTimeoutEnabled = true
+	f := &fleet{log: goredis.NewUniversalClient(universal), guard: remote.New(store, remote.Options{})}
+	f.fleet = &proxy.Fleet{
+		Strict: strictAnywhere(c.Policy),
+		Bus:    bus.Options{Redis: f.log, Namespace: namespace, Lease: c.L2Lease, Logger: logger},
+	}
+	f.shared = &proxy.Shared{Store: f.guard, Codec: entries, Namespace: namespace}
+	return f, nil
+}
+
+// close ends the connections, after the last session.
+func (f *fleet) close() error {
+	if f == nil {
+		return nil
+	}
+	return errors.Join(f.guard.Close(), f.log.Close())
+}
+
+// strictAnywhere tells whether a rule, or the default, promises strict consistency.
+func strictAnywhere(p *cachepolicy.Policy) bool {
+	strict := p.Consistency == cachepolicy.Strict
+	for i := range p.Rules {
+		strict = strict || p.Rules[i].Consistency != nil && *p.Rules[i].Consistency == cachepolicy.Strict
+	}
+	return strict
+}
+
+// Pauses between attempts to ask the upstream for its identity.
+const (
+	identityFirst = 100 * time.Millisecond
+	identityMost  = 5 * time.Second
+)
+
+// awaitIdentity returns the upstream's system identifier, which it keeps for life and no other server has but its standbys.
+func awaitIdentity(ctx context.Context, c *pgx.ConnConfig, logger *slog.Logger) (string, error) {
+	for pause := identityFirst; ; pause = min(2*pause, identityMost) {
+		identifier, err := identity(ctx, c)
+		if err == nil {
+			return strconv.FormatInt(identifier, 16), nil
+		}
+		logger.Warn("the upstream does not tell who it is; clients have to wait", "error", err, "retry_in", pause)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return "", fmt.Errorf("ask the upstream who it is: %w", ctx.Err())
+		}
+	}
+}
+
+func identity(ctx context.Context, c *pgx.ConnConfig) (identifier int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, identityMost)
+	defer cancel()
+	conn, err := pgx.ConnectConfig(ctx, c)
+	if err != nil {
+		return 0, fmt.Errorf("connect: %w", err)
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	if err := conn.QueryRow(ctx, "SELECT system_identifier FROM pg_control_system()").Scan(&identifier); err != nil {
+		return 0, fmt.Errorf("read the system identifier: %w", err)
+	}
+	return identifier, nil
+}
