@@ -54,7 +54,7 @@ func (p *process) runDemo(ctx context.Context, c *config.Config, length time.Dur
 	if err := database.load(ctx); err != nil {
 		return err
 	}
-	i, err := p.startDemoProxy(c, database.upstream)
+	i, err := p.startDemoProxy(ctx, c, database.upstream)
 	if err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func (p *process) runDemo(ctx context.Context, c *config.Config, length time.Dur
 
 // startDemoProxy starts pgrecall in this process, L1 only, on free ports where the usual ones are
 // taken.
-func (p *process) startDemoProxy(c *config.Config, up upstream) (*instance, error) {
+func (p *process) startDemoProxy(ctx context.Context, c *config.Config, up upstream) (*instance, error) {
 	var level slog.LevelVar
 	logger := newLogger(p.stderr, c, &level)
 	if c.LogLevel == "info" {
