@@ -2,6 +2,7 @@ package proxy_test
 
 import (
 	"fmt"
+	"maps"
 	"strconv"
 	"sync"
 	"testing"
@@ -43,6 +44,9 @@ func startFleet(t *testing.T, n int, strict bool, schema ...string) ([]*running,
 			o.Shared = &proxy.Shared{Store: store, Codec: entries, Namespace: "test"}
 		}, schema...)
 	}
+	for _, r := range fleet {
+		eventually(t, "the fleet is certain of its members", func() bool { return !strict || r.Status().Fleet.Live })
+	}
 	return fleet, server
 }
 
@@ -79,10 +83,61 @@ func TestFleetSeesWrites(t *testing.T) {
 	}
 }
 
+// results returns the values of all results in L2, by their names.
+func results(t *testing.T, server *pgtest.Redis) map[string]string {
+	t.Helper()
+	client := goredis.NewClient(&goredis.Options{Addr: server.Address()})
+	defer func() { _ = client.Close() }()
+	found := map[string]string{}
+	names, err := client.Keys(t.Context(), "pgrecall:*:v1:*").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		if value, err := client.Get(t.Context(), name).Result(); err == nil {
+			found[name] = value
+		}
+	}
+	return found
+}
+
+// TestOwnWriteIsNotReadBackFromL2: what a proxy itself wrote makes results in L2 old at once.
+func TestOwnWriteIsNotReadBackFromL2(t *testing.T) {
+	for _, strict := range []bool{true, false} {
+		t.Run(fmt.Sprint("strict ", strict), func(t *testing.T) {
+			fleet, server := startFleet(t, 1, strict, "CREATE TABLE t (n int)", "INSERT INTO t VALUES (0)")
+			c := fleet[0].connect()
+			last := map[string]string{}
+			for i := range 100 {
+				if got := value(t, c, "SELECT n::text FROM t"); got != strconv.Itoa(i) {
+					t.Fatalf("%s after an own write of %d", got, i)
+				}
+				eventually(t, "the result is in L2", func() bool {
+					now := results(t, server)
+					changed := len(now) > 0 && !maps.Equal(now, last)
+					last = now
+					return changed
+				})
+				mustExec(t, c, "UPDATE t SET n = n + 1")
+			}
+		})
+	}
+}
+
 // TestNewProxyIsWarm: one that has just started answers out of L2.
 func TestNewProxyIsWarm(t *testing.T) {
-	fleet, _ := startFleet(t, 2, true, "CREATE TABLE t (n int)", "INSERT INTO t VALUES (0)")
-	_ = fleet
+	fleet, server := startFleet(t, 2, true, "CREATE TABLE t (n int)", "INSERT INTO t VALUES (7)")
+	one := fleet[0].connect()
+	for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeSimpleProtocol, pgx.QueryExecModeExec} {
+		before := len(results(t, server))
+		value(t, one, "SELECT n::text FROM t", mode)
+		eventually(t, "the result is in L2", func() bool { return len(results(t, server)) > before })
+		hits := fleet[1].Status().L2.Hits
+		other := fleet[1].connect()
+		if got := value(t, other, "SELECT n::text FROM t", mode); got != "7" || fleet[1].Status().L2.Hits != hits+1 {
+			t.Errorf("%v: %s, %d hits of L2", mode, got, fleet[1].Status().L2.Hits-hits)
+		}
+	}
 }
 
 // TestReadersNeverGoBack: whoever has seen a new value, no reader of any proxy sees the old one afterwards.

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -145,4 +146,26 @@ func (sh *shared) put(o *offer) {
 	ctx, cancel := context.WithTimeout(sh.srv.ctx, connectTimeout)
 	defer cancel()
 	_ = sh.Store.Put(ctx, sh.name(o.plan, o.tenant, o.key), value, ttl) // a Guard only queues it, and counts what it drops
+}
+
+// SharedStatus are the figures of L2 since the start.
+type SharedStatus struct {
+	Hits    uint64            `json:"hits"`    // results that were taken over
+	Misses  uint64            `json:"misses"`  // lookups that found nothing, or were not made because the store is down
+	Stale   uint64            `json:"stale"`   // results that could not be proved to be new enough
+	Dropped uint64            `json:"dropped"` // results that were not stored because too many waited
+	Refused map[string]uint64 `json:"refused"` // values that are no entries, by codec.Reason
+	Store   cache.RemoteStats `json:"store"`
+}
+
+func (sh *shared) status() *SharedStatus {
+	if sh == nil {
+		return nil
+	}
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	return &SharedStatus{
+		Hits: sh.hits.Load(), Misses: sh.misses.Load(), Stale: sh.stale.Load(), Dropped: sh.dropped.Load(),
+		Refused: maps.Clone(sh.refused), Store: sh.Store.Stats(),
+	}
 }

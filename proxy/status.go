@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/pgrecall/pgrecall/cache"
+	"github.com/pgrecall/pgrecall/invalidator/bus"
 )
 
 // Status is a view of the server for people and dashboards.
@@ -20,6 +21,8 @@ type Status struct {
 	Clients       int64            `json:"clients"`
 	Upstreams     int64            `json:"upstreams"`
 	L1            cache.Stats      `json:"l1"`
+	L2            *SharedStatus    `json:"l2,omitempty"`    // nil without L2
+	Fleet         *bus.Stats       `json:"fleet,omitempty"` // nil where this is the only pgrecall
 	Databases     []DatabaseStatus `json:"databases"`
 }
 
@@ -38,6 +41,11 @@ func (srv *Server) Status() Status {
 		Verifications: map[string]int64{}, Doubts: srv.Doubts(),
 		Clients: m.clients.Load(), Upstreams: m.upstreams.Load(), L1: srv.L1.Stats(),
 	}
+	if srv.fleet != nil {
+		stats := srv.fleet.Stats()
+		st.Fleet = &stats
+	}
+	st.L2 = srv.shared.status()
 	for o, name := range outcomeNames {
 		if name != "" {
 			st.Outcomes[name] = m.counts[o].Load()
