@@ -26,16 +26,25 @@ func (s *session) answerParts(parts ...[]byte) {
 	_, _ = buffers.WriteTo(s.client)
 }
 
-// countHit counts an answer from L1, before the client can know of it.
+// countHit counts an answer from the cache, before the client can know of it.
 func (s *session) countHit(entry *cache.Entry) {
-	s.srv.metrics.hit(entry.Origin)
+	o := outcomeHit
+	if f := &s.frontend; f.fetched == entry {
+		o, f.fetched, f.fetches = outcomeHitShared, nil, f.fetches+1
+	}
+	s.srv.metrics.hit(o, entry.Origin)
 }
 
-// observeHits measures answers from L1 that have been sent.
+// observeHits measures answers from the cache that have been sent.
 func (s *session) observeHits(n int) {
-	took := cache.Monotonic() - s.frontend.received
+	f := &s.frontend
+	took := cache.Monotonic() - f.received
 	for range n {
-		s.srv.metrics.observe(outcomeHit, took)
+		o := outcomeHit
+		if f.fetches > 0 {
+			o, f.fetches = outcomeHitShared, f.fetches-1
+		}
+		s.srv.metrics.observe(o, took)
 	}
 }
 

@@ -14,6 +14,7 @@ type outcome uint8
 const (
 	outcomeOther outcome = iota
 	outcomeHit
+	outcomeHitShared
 	outcomeMiss
 	outcomeBypass
 	outcomeWrite
@@ -21,7 +22,7 @@ const (
 	outcomes
 )
 
-var outcomeNames = [...]string{outcomeOther: "other", outcomeHit: "hit_l1", outcomeMiss: "miss", outcomeBypass: "bypass", outcomeWrite: "write"}
+var outcomeNames = [...]string{outcomeOther: "other", outcomeHit: "hit_l1", outcomeHitShared: "hit_l2", outcomeMiss: "miss", outcomeBypass: "bypass", outcomeWrite: "write"}
 
 // Sources of invalidations.
 const (
@@ -65,7 +66,6 @@ func newMetrics(r prometheus.Registerer, srv *Server) *metrics {
 			m.durations[o] = durations.WithLabelValues(name)
 		}
 	}
-	statements.WithLabelValues("hit_l2")
 	bypasses := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "pgrecall_bypass_total", Help: "Reads that were forwarded without the cache, and misses whose results were too large to keep, by reason."}, []string{"reason"})
 	for _, reason := range cachepolicy.Reasons {
 		m.bypasses[reason] = bypasses.WithLabelValues(string(reason))
@@ -112,8 +112,8 @@ func (m *metrics) observe(o outcome, nanoseconds int64) {
 	}
 }
 
-func (m *metrics) hit(origin int64) {
-	m.count(outcomeHit)
+func (m *metrics) hit(o outcome, origin int64) {
+	m.count(o)
 	m.saved.Add(origin)
 }
 
@@ -156,6 +156,13 @@ func (c *tierCollector) Collect(ch chan<- prometheus.Metric) {
 	ch <- prometheus.MustNewConstMetric(descBytes, prometheus.GaugeValue, float64(stats.Bytes), "l1")
 	ch <- prometheus.MustNewConstMetric(descLimit, prometheus.GaugeValue, float64(stats.LimitBytes), "l1")
 	ch <- prometheus.MustNewConstMetric(descUp, prometheus.GaugeValue, 1, "l1")
+	if c.srv.shared != nil {
+		up := 0.0
+		if c.srv.shared.Store.Stats().Up {
+			up = 1
+		}
+		ch <- prometheus.MustNewConstMetric(descUp, prometheus.GaugeValue, up, "l2")
+	}
 	for reason, n := range stats.Evictions {
 		ch <- prometheus.MustNewConstMetric(descEvictions, prometheus.CounterValue, float64(n), "l1", reason)
 	}

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/pgrecall/pgrecall/cache"
 	"github.com/pgrecall/pgrecall/cachepolicy"
 	"github.com/pgrecall/pgrecall/catalog"
 	"github.com/pgrecall/pgrecall/invalidator"
@@ -75,7 +76,9 @@ type frontend struct {
 	settingsInFlight bool // settings may change by something that is not answered yet
 	dropped          bool // the message in hand was answered here
 
-	untilCheck int // hits until one is verified
+	untilCheck int          // hits until one is verified
+	fetched    *cache.Entry // that came from L2 for the answer in hand
+	fetches    int          // such answers that were counted and not measured yet
 	filled     filled
 	// Settings that are followed without asking the server; see change.go and custom.go.
 	defined       string         // settings with a dot that extensions define, each between \x01

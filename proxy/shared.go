@@ -98,6 +98,7 @@ func (s *session) fetch(p *plan, key cache.Key) *cache.Entry {
 	entry := cache.NewEntry(item.Parameters, item.Row, item.Data, stamp, p.source, cache.Monotonic()-int64(max(age, 0)), int64(item.Origin))
 	s.srv.L1.Put(key, entry)
 	sh.hits.Add(1)
+	s.frontend.fetched = entry
 	return entry
 }
 

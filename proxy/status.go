@@ -59,8 +59,9 @@ func (srv *Server) Status() Status {
 			st.Bypasses[string(reason)] = v
 		}
 	}
-	if reads := st.Outcomes["hit_l1"] + st.Outcomes["miss"] + st.Outcomes["bypass"]; reads > 0 {
-		st.HitRate = float64(st.Outcomes["hit_l1"]) / float64(reads)
+	hits := st.Outcomes["hit_l1"] + st.Outcomes["hit_l2"]
+	if reads := hits + st.Outcomes["miss"] + st.Outcomes["bypass"]; reads > 0 {
+		st.HitRate = float64(hits) / float64(reads)
 	}
 	for _, d := range srv.allDatabases() {
 		ds := DatabaseStatus{Name: d.name, Ready: d.snapshot() != nil && d.settled.Load()}
