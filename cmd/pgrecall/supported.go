@@ -8,6 +8,8 @@ import (
 // be worse than not running: somebody relies on it.
 func supported(c *config.Config) error {
 	switch {
+	case c.Redis != "":
+		return &config.Error{Path: "cache.redis", What: "a Redis is not in this version yet (--redis)"}
 	case c.Replication == "on":
 		return &config.Error{Path: "replication.mode", What: "on is not in this version yet (--replication on)"}
 	}
