@@ -191,16 +191,20 @@ func TestBlocks(t *testing.T) {
 		mustExec(t, a, `COMMIT`)
 		expect(b, value(t, r.direct(), query))
 	}
-	mustExec(t, a, `SET default_transaction_isolation = 'repeatable read'`)
+	old := r.connect() // has prepared nothing under other settings
+	mustExec(t, old, `SET default_transaction_isolation = 'repeatable read'`)
 	warm()
 	before = r.hits()
-	mustExec(t, a, `BEGIN`)
-	value(t, a, query)
-	value(t, a, query)
+	for _, text := range []string{`BEGIN`, `COMMIT`} {
+		mustExec(t, old, text)
+		for range 2 {
+			value(t, old, query)
+			value(t, old, query, pgx.QueryExecModeSimpleProtocol)
+		}
+	}
 	if r.hits() != before {
 		t.Error("a hit under default_transaction_isolation = repeatable read")
 	}
-	mustExec(t, a, `COMMIT`)
 }
 
 // Every write that a client has seen acknowledged must be seen by every read that starts afterwards: writers count rows up, and
