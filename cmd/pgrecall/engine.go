@@ -19,6 +19,8 @@ type engine interface {
 	SetVerify(share float64)
 	// Watch loads the catalog of a database before its first client comes.
 	Watch(database string)
+	// AwaitFleet waits until it is certain what other pgrecalls do; false when ctx ended before.
+	AwaitFleet(ctx context.Context) bool
 	// Ready returns why clients can't be served from the cache, nil when they can.
 	Ready() error
 	// Flush removes entries; "" and 0 match everything.

@@ -25,6 +25,9 @@ import (
 // adminGrace is how long requests to the admin server may take at the end, such as a last scrape.
 const adminGrace = 2 * time.Second
 
+// fleetWait bounds how long clients wait at the start for certainty about other pgrecalls.
+const fleetWait = 5 * time.Second
+
 // instance is a running proxy with its admin server. serve has one, the demo has one.
 type instance struct {
 	config    *config.Config
@@ -68,6 +71,13 @@ func start(ctx context.Context, c *config.Config, up upstream, logger *slog.Logg
 	}
 	if i.engine, err = newEngine(c, up, i.l1, i.fleet, clients, i.registry, logger); err != nil {
 		return nil, err
+	}
+	if i.fleet != nil {
+		certain, cancel := context.WithTimeout(ctx, fleetWait)
+		if !i.engine.AwaitFleet(certain) {
+			logger.Warn("it is not certain yet what other pgrecalls do: strict reads go to the upstream until it is")
+		}
+		cancel()
 	}
 	if i.listeners, err = listen(c.Listen); err != nil {
 		return nil, err

@@ -126,6 +126,10 @@ func (r *reloader) reload() {
 		}
 		return
 	}
+	if f := r.instance.fleet; f != nil && !f.fleet.Strict && strictAnywhere(fresh.Policy) {
+		logger.Error("configuration not reloaded", "error", "strict consistency in a fleet needs a restart: the other pgrecalls do not wait for this one")
+		return
+	}
 	applied, _ := config.Changed(r.current, fresh)
 	_, restart := config.Changed(r.running, fresh)
 	if _, err := r.instance.cert.load(r.running); err != nil {
