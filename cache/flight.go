@@ -34,6 +34,7 @@ type Flight struct {
 	entry     *Entry
 	followers int32
 	finished  bool
+	atEnd     func()
 }
 
 // NewFlights returns Flights that let at most maxFollowers wait for one leader at a time.
@@ -79,15 +80,28 @@ func (fs *Flights) Join(key Key) (f *Flight, leader bool) {
 func (f *Flight) Finish(entry *Entry) {
 	s := f.flights.shard(&f.key)
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if f.finished {
+		s.mu.Unlock()
 		return
 	}
 	f.finished, f.entry = true, entry
+	atEnd := f.atEnd
 	delete(s.flights, f.key)
 	if f.done != nil {
 		close(f.done)
 	}
+	s.mu.Unlock()
+	if atEnd != nil {
+		atEnd()
+	}
+}
+
+// AtEnd makes the first Finish call f before it returns. Only the leader may call it, once, before it goes upstream.
+func (f *Flight) AtEnd(do func()) {
+	s := f.flights.shard(&f.key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f.atEnd = do
 }
 
 // Wait waits until the flight ends, but no longer than the bound and not after done is closed

@@ -22,6 +22,9 @@ type Remote interface {
 	// Lifetimes under a millisecond are refused; a store may round a lifetime up to its own unit (memcached: a second).
 	// The store may keep the value after it returned, so it must never be changed.
 	Put(ctx context.Context, name string, value []byte, ttl time.Duration) error
+	// Claim puts an empty value under the name for ttl, unless there is one already, and tells whether it did: of all who
+	// claim a name at once one is told true. Delete ends it early.
+	Claim(ctx context.Context, name string, ttl time.Duration) (bool, error)
 	// Delete removes what is under the names. A name under which there is nothing is no error.
 	Delete(ctx context.Context, names ...string) error
 	// Flush removes all values whose names begin with the prefix, which [NamespacePrefix], [TenantPrefix] or

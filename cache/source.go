@@ -17,7 +17,19 @@ type Source struct {
 	Statement *parser.Statement // its fingerprint is the entries'
 
 	rule atomic.Pointer[sourceRule]
+	cost atomic.Int64 // nanoseconds; 0 as long as nothing is known
 }
+
+// SetCost notes how long the upstream took for one of the entries, in nanoseconds.
+func (s *Source) SetCost(origin int64) {
+	if before := s.cost.Load(); before != 0 {
+		origin = before + (origin-before)/4 // a single slow answer is not the rule
+	}
+	s.cost.Store(max(origin, 1))
+}
+
+// Cost returns about how long the upstream takes for an entry, in nanoseconds, and 0 when that is not known.
+func (s *Source) Cost() int64 { return s.cost.Load() }
 
 // sourceRule is what one policy says of the entries of a source.
 type sourceRule struct {

@@ -92,7 +92,7 @@ func settings() []setting {
 			func(c *Config) *int64 { return &c.L1Size }),
 		size("statement-cache", "cache.statement_cache", "memory for analysed statements", 64<<10, 1<<40,
 			func(c *Config) *int64 { return &c.StatementCache }),
-		duration("flight-wait", "cache.flight_wait", "how long a miss waits for another one with the same key", 0, time.Minute,
+		duration("flight-wait", "cache.flight_wait", "how long a miss waits for another one with the same key, here or in another pgrecall", 0, time.Minute,
 			func(c *Config) *time.Duration { return &c.FlightWait }),
 		reloadable(duration("default-ttl", "cache.default_ttl", "how long results without a rule of their own are kept", time.Millisecond, 0,
 			func(c *Config) *time.Duration { return &c.Policy.DefaultTTL })),

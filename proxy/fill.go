@@ -124,6 +124,9 @@ func (f *fill) store(s *session) {
 	}
 	now := cache.Monotonic()
 	entry := cache.NewEntry(f.parameter, f.row, f.data, f.stamp, f.source, now, now-f.started)
+	if !f.only {
+		f.source.SetCost(entry.Origin)
+	}
 	s.srv.L1.Put(f.key, entry)
 	f.stored, f.entry = true, entry
 	s.srv.shared.offer(f.offer, entry)

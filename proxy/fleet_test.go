@@ -21,6 +21,11 @@ import (
 // startFleet starts n proxies in front of one database, with one Redis.
 func startFleet(t *testing.T, n int, strict bool, schema ...string) ([]*running, *pgtest.Redis) {
 	t.Helper()
+	return startFleetWith(t, n, strict, func(*proxy.Options) {}, schema...)
+}
+
+func startFleetWith(t *testing.T, n int, strict bool, change func(*proxy.Options), schema ...string) ([]*running, *pgtest.Redis) {
+	t.Helper()
 	dsn := pgtest.Shared(t).NewDatabase(t)
 	server := pgtest.StartRedis(t)
 	fleet := make([]*running, n)
@@ -42,6 +47,7 @@ func startFleet(t *testing.T, n int, strict bool, schema ...string) ([]*running,
 		fleet[i] = startOn(t, dsn, func(o *proxy.Options) {
 			o.Fleet = &proxy.Fleet{Strict: strict, Bus: bus.Options{Redis: client, Namespace: "test", Logger: o.Logger}}
 			o.Shared = &proxy.Shared{Store: store, Codec: entries, Namespace: "test"}
+			change(o)
 		}, schema...)
 	}
 	for _, r := range fleet {

@@ -266,11 +266,15 @@ func (s *session) board(p *plan, key cache.Key, directive parser.Directive) (*ca
 	for range 2 {
 		flight, leader := s.srv.flights.Join(key)
 		if leader {
-			if entry := s.fetch(p, key); entry != nil {
+			if entry := s.fetch(p, key, flight); entry != nil {
 				flight.Finish(entry)
 				if s.fresh(key, entry, directive) {
 					return nil, entry
 				}
+				return nil, nil
+			}
+			if s.wasCancelled.Load() { // while it waited for another process
+				flight.Finish(nil)
 				return nil, nil
 			}
 			return flight, nil

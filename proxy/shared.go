@@ -27,6 +27,7 @@ type shared struct {
 	queue chan *offer
 
 	hits, misses, stale, dropped atomic.Uint64
+	leases, waits                atomic.Uint64
 
 	mu      sync.Mutex
 	refused map[string]uint64 // by codec.Reason
@@ -39,6 +40,7 @@ type offer struct {
 	position invalidator.Position // when its query was sent upstream
 	plan     *plan
 	tenant   string
+	lease    string // ends this lease; the other fields are not used then
 }
 
 // offers bounds how many results wait to be encoded; more are dropped, which costs hits.
@@ -66,30 +68,65 @@ func (sh *shared) name(p *plan, tenant string, key cache.Key) string {
 	return cache.RemoteName(sh.Namespace+"."+p.database.name, tenant, p.statement.Fingerprint(), key)
 }
 
-// fetch looks for a result that another process has filled, proves that it is as new as one that the server would give, and
-// takes it over into L1. The caller leads the key's flight. It returns nil where there is none that can be served.
-func (s *session) fetch(p *plan, key cache.Key) *cache.Entry {
+// fetch looks for a result that another process has filled, or is about to. The caller leads the key's flight and goes upstream when it
+// gets nil.
+func (s *session) fetch(p *plan, key cache.Key, flight *cache.Flight) *cache.Entry {
 	sh := s.srv.shared
 	if sh == nil || s.shadowed() || p.decision.Verdict != cachepolicy.Cache {
 		return nil
 	}
+	name := sh.name(p, s.frontend.scope.tenant, key)
+	entry, found := s.take(p, key, name)
+	sh.count(found)
+	if found == notAsked || entry != nil {
+		return entry
+	}
+	return s.lease(p, key, name, flight)
+}
+
+// finding is what came of a look into the store.
+type finding byte
+
+const (
+	notAsked finding = iota // nothing from there could be served now, or it is down
+	taken
+	nothing
+	refused // it was no entry; counted by its reason
+	outdated
+)
+
+func (sh *shared) count(f finding) {
+	switch f {
+	case taken:
+		sh.hits.Add(1)
+	case outdated:
+		sh.stale.Add(1)
+	case notAsked, nothing:
+		sh.misses.Add(1)
+	}
+}
+
+// take looks under a name, proves that what is there is as new as what the server would answer, and takes it over into L1.
+func (s *session) take(p *plan, key cache.Key, name string) (*cache.Entry, finding) {
+	sh := s.srv.shared
 	stamp, free := s.srv.slots.Stamp(p.slots)
 	if !free || s.needsCertainty() && !s.srv.fleet.Live() {
-		return nil
+		return nil, notAsked
 	}
-	values, err := sh.Store.Get(s.srv.ctx, sh.name(p, s.frontend.scope.tenant, key))
-	if err != nil || len(values) != 1 || values[0].Bytes == nil {
-		sh.misses.Add(1)
-		return nil
+	values, err := sh.Store.Get(s.srv.ctx, name)
+	switch {
+	case err != nil || len(values) != 1:
+		return nil, notAsked
+	case values[0].Bytes == nil:
+		return nil, nothing
 	}
 	item, err := sh.Codec.Decode(key, values[0].Bytes)
 	if err != nil {
 		sh.refuse(err)
-		return nil
+		return nil, refused
 	}
 	if !s.srv.fleet.Fresh(item.Position, p.slots) {
-		sh.stale.Add(1)
-		return nil
+		return nil, outdated
 	}
 	age := item.TTL - values[0].Remaining
 	if values[0].Remaining == cache.UnknownLifetime {
@@ -97,9 +134,11 @@ func (s *session) fetch(p *plan, key cache.Key) *cache.Entry {
 	}
 	entry := cache.NewEntry(item.Parameters, item.Row, item.Data, stamp, p.source, cache.Monotonic()-int64(max(age, 0)), int64(item.Origin))
 	s.srv.L1.Put(key, entry)
-	sh.hits.Add(1)
+	if len(entry.Data) > 0 { // not a description
+		p.source.SetCost(entry.Origin)
+	}
 	s.frontend.fetched = entry
-	return entry
+	return entry, taken
 }
 
 // refuse counts a value that is not an entry.
@@ -115,6 +154,10 @@ func (sh *shared) offer(o *offer, entry *cache.Entry) {
 		return
 	}
 	o.entry = entry
+	sh.enqueue(o)
+}
+
+func (sh *shared) enqueue(o *offer) {
 	select {
 	case sh.queue <- o:
 	default:
@@ -135,6 +178,12 @@ func (sh *shared) run() {
 }
 
 func (sh *shared) put(o *offer) {
+	if o.lease != "" {
+		ctx, cancel := context.WithTimeout(sh.srv.ctx, connectTimeout)
+		defer cancel()
+		_ = sh.Store.Delete(ctx, o.lease)
+		return
+	}
 	ttl := o.plan.decision.TTL
 	value, err := sh.Codec.Encode(nil, o.key, &codec.Item{
 		Position: o.position, TTL: ttl, Created: time.Now().UnixNano(), Origin: time.Duration(o.entry.Origin),
@@ -155,6 +204,8 @@ type SharedStatus struct {
 	Misses  uint64            `json:"misses"`  // lookups that found nothing, or were not made because the store is down
 	Stale   uint64            `json:"stale"`   // results that could not be proved to be new enough
 	Dropped uint64            `json:"dropped"` // results that were not stored because too many waited
+	Leases  uint64            `json:"leases"`  // misses that kept other processes from asking the same
+	Waits   uint64            `json:"waits"`   // misses that waited for another process
 	Refused map[string]uint64 `json:"refused"` // values that are no entries, by codec.Reason
 	Store   cache.RemoteStats `json:"store"`
 }
@@ -167,6 +218,7 @@ func (sh *shared) status() *SharedStatus {
 	defer sh.mu.Unlock()
 	return &SharedStatus{
 		Hits: sh.hits.Load(), Misses: sh.misses.Load(), Stale: sh.stale.Load(), Dropped: sh.dropped.Load(),
+		Leases: sh.leases.Load(), Waits: sh.waits.Load(),
 		Refused: maps.Clone(sh.refused), Store: sh.Store.Stats(),
 	}
 }

@@ -66,6 +66,16 @@ func (g *Guard) Get(ctx context.Context, names ...string) ([]cache.Value, error)
 	})
 }
 
+// Claim implements [cache.Remote], as quick to fail as Get.
+func (g *Guard) Claim(ctx context.Context, name string, ttl time.Duration) (bool, error) {
+	if err := g.breaker.refuses(); err != nil {
+		return false, err
+	}
+	return call(ctx, g, g.options.Hang, func(ctx context.Context) (bool, error) {
+		return g.backend.Claim(ctx, name, ttl)
+	})
+}
+
 // Ping implements [cache.Remote]: it asks the store, open or not, and returns after Options.ProbeTimeout at the latest.
 func (g *Guard) Ping(ctx context.Context) error {
 	if err := g.breaker.refuses(); errors.Is(err, cache.ErrRemoteClosed) {

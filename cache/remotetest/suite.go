@@ -36,6 +36,8 @@ func Run(t *testing.T, s Suite) {
 		"LifetimesCount":             lifetimesCount,
 		"LifetimesEnd":               lifetimesEnd,
 		"NoLifetimeIsRefused":        noLifetimeIsRefused,
+		"OneClaims":                  oneClaims,
+		"ClaimsEnd":                  claimsEnd,
 		"DeleteRemoves":              deleteRemoves,
 		"FlushRemovesItsPrefix":      flushRemovesItsPrefix,
 		"FlushTakesNoPatterns":       flushTakesNoPatterns,
