@@ -12,10 +12,10 @@ CONFORMANCE ?=
 # Flags for `make mutation`.
 MUTATION ?=
 
-.PHONY: help deps build test lint fuzz soak bench conformance application linearizability mutation demo
+.PHONY: help deps build test lint fuzz soak bench conformance application linearizability mutation demo demo-fleet
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | column -t -s $$'\t'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | column -t -s $$'\t'
 
 deps: ## installs what the tests and linters need and the machine lacks
 	@bash .ci/deps
@@ -54,6 +54,10 @@ linearizability: deps ## rows read through one pgrecall while everything dies, f
 
 demo: build ## the main job with nothing set up before
 	bin/pgrecall demo
+
+demo-fleet: build ## three pgrecalls and a Redis with nothing set up before; one is killed and comes back warm
+	@command -v redis-server >/dev/null || bash .ci/deps
+	bin/pgrecall demo --fleet
 
 bench: deps ## direct, floor, relay, PgBouncer, pgpool-II and pgrecall side by side; the table goes into docs/bench.md
 	go run ./bench -publish docs/bench.md

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"os/signal"
@@ -25,14 +26,22 @@ const readyTimeout = 30 * time.Second
 func (p *process) demo(ctx context.Context) int {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	c, err := config.Load(p.args, p.env)
+	ofFleet := false
+	c, rest, err := config.LoadArgs(p.args, p.env, func(flags *flag.FlagSet) { flags.BoolVar(&ofFleet, "fleet", false, "") })
 	if errors.Is(err, config.ErrHelp) {
 		return p.help()
+	}
+	if err == nil && len(rest) > 0 {
+		err = fmt.Errorf("unexpected argument %q", rest[0])
 	}
 	if err == nil {
 		err = supported(c)
 	}
-	if err == nil {
+	switch {
+	case err != nil:
+	case ofFleet:
+		err = p.runFleetDemo(ctx, c, fleetPhaseLength)
+	default:
 		err = p.runDemo(ctx, c, phaseLength)
 	}
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {

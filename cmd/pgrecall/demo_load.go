@@ -43,6 +43,7 @@ type phase struct {
 // versions are the last acknowledged versions by product, and the last that was given out.
 type versions struct {
 	stock, price [stocked + 1]atomic.Int64
+	category     [categories + 1]atomic.Int64 // of its products; only the fleet's demo asks for it
 	last         atomic.Int64
 }
 

@@ -138,12 +138,17 @@ func isTerminal(w io.Writer) bool {
 
 // percentile returns the latency that so many of a hundred reads don't exceed.
 func (f *phase) percentile(p float64) time.Duration {
-	if len(f.latencies) == 0 {
+	slices.Sort(f.latencies)
+	return percentile(f.latencies, p)
+}
+
+// percentile returns the value that so many of a hundred don't exceed, 0 of none.
+func percentile(sorted []time.Duration, p float64) time.Duration {
+	if len(sorted) == 0 {
 		return 0
 	}
-	slices.Sort(f.latencies)
-	n := int(math.Ceil(p/100*float64(len(f.latencies)))) - 1
-	return f.latencies[max(n, 0)]
+	n := int(math.Ceil(p/100*float64(len(sorted)))) - 1
+	return sorted[max(n, 0)]
 }
 
 func (f *phase) perSecond() float64 { return float64(f.reads.Load()) / f.elapsed.Seconds() }

@@ -87,6 +87,7 @@ Usage:
   pgrecall explain "SQL" [flags]    why a statement is cached or not, and what invalidates it
                                     (--json, --user NAME, --database NAME)
   pgrecall demo                     a tour with a throw-away PostgreSQL, or with DATABASE_URL
+                                    (--fleet: three pgrecalls and a Redis, one of them killed)
   pgrecall version
   pgrecall warm                     (not in this version)
 
