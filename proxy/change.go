@@ -149,10 +149,15 @@ func (s *session) custom(name string) bool {
 
 // placeholder tells whether a name with a dot is of nobody's that pgrecall knows (manual, section 20.16).
 func (s *session) placeholder(name string) bool {
-	if strings.HasPrefix(name, "pgrecall.") || strings.Contains(s.frontend.defined, "\x01"+name+"\x01") {
+	if ownSetting(name) || strings.Contains(s.frontend.defined, "\x01"+name+"\x01") {
 		return false
 	}
 	return !slices.Contains(strings.Split(approximateNames, ","), name)
+}
+
+// ownSetting tells whether a setting is one of those that every scope holds.
+func ownSetting(name string) bool {
+	return name == "pgrecall.cache" || name == "pgrecall.consistency" || name == "pgrecall.trace"
 }
 
 // beginChange notes that a statement which changes settings is about to be forwarded.

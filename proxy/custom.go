@@ -171,7 +171,7 @@ func (f *frontend) keyed() *[32]byte {
 	if f.tenantScope != f.scope || f.tenantCustoms != f.customs {
 		h := sha256.New()
 		_, _ = h.Write([]byte("custom settings"))
-		_, _ = h.Write(f.scope.Digest[:])
+		_, _ = h.Write(f.scope.identity[:]) // a custom setting that is read may be one of pgrecall's own
 		_, _ = h.Write(f.customs.digest[:])
 		h.Sum(f.tenantDigest[:0])
 		f.tenantScope, f.tenantCustoms = f.scope, f.customs

@@ -121,6 +121,7 @@ type frontend struct {
 // scope is a policy's scope with what else a probe tells.
 type scope struct {
 	cachepolicy.Scope
+	identity      [32]byte // as Digest, with pgrecall's own settings in it
 	tenant        string // namespace in L2
 	mode          string // pgrecall.cache: "", on, off, shadow
 	consistency   string // pgrecall.consistency: "", strict, session, ttl

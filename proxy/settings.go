@@ -197,16 +197,11 @@ type scopes struct {
 
 const scopeLimit = 10000
 
+// intern tells scopes apart by all that was read. The digest in keys leaves out pgrecall's own settings, so that a session which traces,
+// compares or asks for another consistency shares the entries of all others.
 func (ss *scopes) intern(database string, result []string) *scope {
-	h := sha256.New()
-	for _, part := range append([]string{database}, result...) {
-		var n [8]byte
-		binary.BigEndian.PutUint64(n[:], uint64(len(part)))
-		h.Write(n[:])
-		h.Write([]byte(part))
-	}
-	var digest [32]byte
-	h.Sum(digest[:0])
+	digest := digestOf(append([]string{database}, result...))
+	keyed := digestOf(append(append([]string{database}, result[:6]...), result[9:]...))
 
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
@@ -224,19 +219,32 @@ func (ss *scopes) intern(database string, result []string) *scope {
 		ss.all = map[[32]byte]*scope{}
 	}
 	sc := &scope{
-		Scope:         cachepolicy.Scope{Database: database, SessionUser: result[0], CurrentUser: result[1], Digest: digest},
+		Scope:         cachepolicy.Scope{Database: database, SessionUser: result[0], CurrentUser: result[1], Digest: keyed},
 		readCommitted: result[3] == "read committed" || result[3] == "read uncommitted",
 		mode:          strings.ToLower(result[6]),
 		consistency:   strings.ToLower(result[7]),
 		trace:         switchedOn(result[8]),
 	}
 	sc.Schemas = strings.Split(result[2], "\x01")
-	sc.TemporaryNames = names
+	sc.identity, sc.TemporaryNames = digest, names
 	for _, schema := range sc.Schemas {
 		sc.Temporary = sc.Temporary || strings.HasPrefix(schema, "pg_temp")
 	}
 	ss.all[digest] = sc
 	return sc
+}
+
+// digestOf returns the SHA-256 of length-prefixed parts.
+func digestOf(parts []string) (digest [32]byte) {
+	h := sha256.New()
+	for _, part := range parts {
+		var n [8]byte
+		binary.BigEndian.PutUint64(n[:], uint64(len(part)))
+		_, _ = h.Write(n[:])
+		_, _ = h.Write([]byte(part))
+	}
+	h.Sum(digest[:0])
+	return digest
 }
 
 // Values of pgrecall.cache.

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"encoding/hex"
 	"strconv"
 	"strings"
 	"time"
@@ -24,6 +25,7 @@ func (s *session) traceHit(entry *cache.Entry) []byte {
 	}
 	b.WriteString(" tables=")
 	b.WriteString(entry.Source.Label)
+	b.WriteString(s.frontend.scope.mark())
 	return notice(b.String())
 }
 
@@ -60,6 +62,7 @@ func traceForwarded(p *plan, outcome outcome, reason cachepolicy.Reason) []byte 
 		b.WriteString(" detail=")
 		b.WriteString(strconv.Quote(detail))
 	}
+	b.WriteString(p.scope.mark())
 	return notice(b.String())
 }
 
@@ -70,4 +73,12 @@ func seconds(nanoseconds int64) string {
 
 func notice(text string) []byte {
 	return wire.AppendNotice(nil, wire.Fields{Severity: wire.SeverityNotice, Code: "00000", Message: text})
+}
+
+// mark tells scopes apart: sessions with the same one share entries, as far as no custom setting decides.
+func (sc *scope) mark() string {
+	if sc == nil {
+		return ""
+	}
+	return " scope=" + hex.EncodeToString(sc.Digest[:8])
 }
