@@ -122,11 +122,11 @@ type frontend struct {
 type scope struct {
 	cachepolicy.Scope
 	identity      [32]byte // as Digest, with pgrecall's own settings in it
-	tenant        string // namespace in L2
-	mode          string // pgrecall.cache: "", on, off, shadow
-	consistency   string // pgrecall.consistency: "", strict, session, ttl
-	trace         bool   // pgrecall.trace
-	readCommitted bool   // default_transaction_isolation
+	tenant        string   // namespace in L2
+	mode          string   // pgrecall.cache: "", on, off, shadow
+	consistency   string   // pgrecall.consistency: "", strict, session, ttl
+	trace         bool     // pgrecall.trace
+	readCommitted bool     // default_transaction_isolation
 }
 
 // relay runs both sides until one of them ends, and settles what is left.
