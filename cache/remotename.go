@@ -1,7 +1,7 @@
 package cache
 
 import (
-	"encoding/hex"
+	"encoding/base64"
 	"strconv"
 	"strings"
 )
@@ -11,20 +11,23 @@ import (
 //
 //	pgrecall:NAMESPACE:v1:TENANT:FINGERPRINT:KEY
 //
-// The fingerprint is 16 hexadecimal digits, the key 64. Namespace and tenant are anybody's text: of their bytes only
+// The fingerprint is 16 hexadecimal digits, as everywhere that people see one. Of the key there is half, 22 characters of base64url: 128 bits
+// are enough to tell names apart, and whoever reads a value checks that it belongs to the whole key (package codec). Each name costs memory
+// in the store, more than many a value. Namespace and tenant are anybody's text: of their bytes only
 // letters, digits, '-', '_' and '.' stand for themselves, all others are %XX. So no part holds ':' (the separator), '{' or '}'
 // (Redis Cluster takes what is between them for the whole name when it picks a server, and all of a database would be on one),
 // '*', '?', '[' (patterns) or a space (memcached).
 const (
 	remoteRoot    = "pgrecall:"
 	remoteVersion = ":v1:"
+	keyInName     = 16 // bytes
 )
 
-// RemoteName returns the name of a result in a Remote. Different arguments have different names.
+// RemoteName returns the name of a result in a Remote. Different arguments have different names; keys that begin alike are never met.
 func RemoteName(namespace, tenant string, fingerprint uint64, key Key) string {
-	b := make([]byte, 0, len(remoteRoot)+len(namespace)+len(remoteVersion)+len(tenant)+1+16+1+2*len(key)+16)
+	b := make([]byte, 0, len(remoteRoot)+len(namespace)+len(remoteVersion)+len(tenant)+1+16+1+22+16)
 	b = appendFingerprintPrefix(b, namespace, tenant, fingerprint)
-	return string(hex.AppendEncode(b, key[:]))
+	return string(base64.RawURLEncoding.AppendEncode(b, key[:keyInName]))
 }
 
 // NamespacePrefix returns what the names of all results of a namespace begin with, and no others'.

@@ -8,12 +8,12 @@ import (
 )
 
 func TestRemoteNamesReadAsWritten(t *testing.T) {
-	key := Key{0xab}
-	want := "pgrecall:shop:v1:acme:000000000000beef:ab" + strings.Repeat("00", 31)
+	key := Key{0xab, 15: 0xff, 16: 1}
+	want := "pgrecall:shop:v1:acme:000000000000beef:qwAAAAAAAAAAAAAAAAAA_w"
 	if got := RemoteName("shop", "acme", 0xbeef, key); got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
-	if got := RemoteName("", "", 0, key); got != "pgrecall::v1::0000000000000000:ab"+strings.Repeat("00", 31) {
+	if got := RemoteName("", "", 0, key); got != "pgrecall::v1::0000000000000000:qwAAAAAAAAAAAAAAAAAA_w" {
 		t.Errorf("without parts: %s", got)
 	}
 	if got := TenantPrefix("a:{b}*", "ü %"); got != "pgrecall:a%3A%7Bb%7D%2A:v1:%C3%BC%20%25:" {

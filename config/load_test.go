@@ -198,7 +198,7 @@ func TestFlagErrors(t *testing.T) {
 		{args: []string{"--upstream", "postgres://u:secret@h:port/d"}, want: `--upstream: not a DSN: `},
 		{args: []string{"--upstream", "postgres://u:se cret@h:1/%zz"}, want: `--upstream: not a DSN: `},
 		{args: []string{"--upstream", "host=h password=secret port=x"}, want: `--upstream: not a DSN: `},
-		{args: []string{"--redis", "redis://:secret@"}, want: `--redis: not a Redis URL: want redis://host:port or rediss://host:port`},
+		{args: []string{"--redis", "redis://:secret@"}, want: `--redis: not a Redis URL: a host is missing: want redis://host:port`},
 		{args: []string{"--admin-token", "sec ret"}, want: `--admin-token: a token is made of printable ASCII without spaces`},
 		{args: []string{"--tls-cert", "x"}, want: `tls.cert: needs tls.key, too`},
 		{args: []string{"--tls-key", "x"}, want: `tls.key: needs tls.cert, too`},

@@ -7,13 +7,14 @@ import (
 	"net"
 	"net/url"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/pgrecall/pgrecall/cache/redis"
 )
 
 // units of byte sizes. kB and its like are binary, as in PostgreSQL's configuration
@@ -166,23 +167,17 @@ func checkDSN(s string) error {
 	return fmt.Errorf("not a DSN: %s", what)
 }
 
-// redisScheme matches the schemes of a Redis URL: with TLS, by Sentinels, of a Cluster.
-var redisScheme = regexp.MustCompile(`^rediss?(\+(sentinel|cluster))?$`)
-
-// checkRedis looks at the scheme and the presence of a host. Several addresses are separated by commas.
+// checkRedis finds what package redis would refuse: unknown parameters, Sentinels without a master, certificates that can't be read.
 func checkRedis(s string) error {
 	if s == "" {
 		return nil
 	}
-	for _, one := range strings.Split(s, ",") {
-		one = strings.TrimSpace(one)
-		if !strings.Contains(one, "://") { // a further host
-			one = "redis://" + one
-		}
-		u, err := url.Parse(one)
-		if err != nil || !redisScheme.MatchString(u.Scheme) || u.Host == "" {
-			return errors.New("not a Redis URL: want redis://host:port or rediss://host:port")
-		}
+	options, err := redis.ParseURL(s)
+	if err == nil {
+		_, err = options.Universal()
+	}
+	if err != nil {
+		return errors.New(strings.TrimPrefix(err.Error(), "redis: "))
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -24,6 +25,7 @@ func startFleet(t *testing.T, n int, strict bool, schema ...string) ([]*running,
 	return startFleetWith(t, n, strict, func(*proxy.Options) {}, schema...)
 }
 
+// startFleetWith is startFleet with other options for each proxy.
 func startFleetWith(t *testing.T, n int, strict bool, change func(*proxy.Options), schema ...string) ([]*running, *pgtest.Redis) {
 	t.Helper()
 	dsn := pgtest.Shared(t).NewDatabase(t)
@@ -100,6 +102,9 @@ func results(t *testing.T, server *pgtest.Redis) map[string]string {
 		t.Fatal(err)
 	}
 	for _, name := range names {
+		if strings.HasSuffix(name, "~") { // a lease
+			continue
+		}
 		if value, err := client.Get(t.Context(), name).Result(); err == nil {
 			found[name] = value
 		}

@@ -46,6 +46,10 @@ type offer struct {
 // offers bounds how many results wait to be encoded; more are dropped, which costs hits.
 const offers = 1024
 
+// largestShared is the size in bytes of the largest value that goes to the store, encoded: fetching a larger one keeps the store busy for as long as
+// many small ones, and looks like a store that hangs on a slow network (remote.Options.Hang). L1 keeps what the policy allows.
+const largestShared = 1 << 20
+
 func newShared(srv *Server, options *Shared) *shared {
 	if options == nil {
 		return nil
@@ -128,11 +132,8 @@ func (s *session) take(p *plan, key cache.Key, name string) (*cache.Entry, findi
 	if !s.srv.fleet.Fresh(item.Position, p.slots) {
 		return nil, outdated
 	}
-	age := item.TTL - values[0].Remaining
-	if values[0].Remaining == cache.UnknownLifetime {
-		age = time.Since(time.Unix(0, item.Created))
-	}
-	entry := cache.NewEntry(item.Parameters, item.Row, item.Data, stamp, p.source, cache.Monotonic()-int64(max(age, 0)), int64(item.Origin))
+	filled := cache.Monotonic() - int64(age(item, values[0].Remaining, time.Now()))
+	entry := cache.NewEntry(item.Parameters, item.Row, item.Data, stamp, p.source, filled, int64(item.Origin))
 	s.srv.L1.Put(key, entry)
 	if len(entry.Data) > 0 { // not a description
 		p.source.SetCost(entry.Origin)
@@ -189,6 +190,9 @@ func (sh *shared) put(o *offer) {
 		Position: o.position, TTL: ttl, Created: time.Now().UnixNano(), Origin: time.Duration(o.entry.Origin),
 		Parameters: o.entry.Parameters, Row: o.entry.Row, Data: o.entry.Data,
 	})
+	if err == nil && len(value) > largestShared {
+		err = codec.ErrTooLarge
+	}
 	if err != nil {
 		sh.refuse(err)
 		return

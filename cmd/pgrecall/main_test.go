@@ -108,7 +108,7 @@ func TestExitStatuses(t *testing.T) {
 		"admin in use":     {env: []string{upstream}, args: []string{"--listen=127.0.0.1:0", "--admin", taken.Addr().String()}, status: 1, stderr: "pgrecall: cannot listen on " + taken.Addr().String() + " (admin): address already in use"},
 		"certificate":      {env: []string{upstream}, args: []string{"--tls-cert", none, "--tls-key", none}, status: 1, stderr: "pgrecall: tls.cert, tls.key: open " + none + ": no such file or directory"},
 		"verify":           {env: []string{upstream}, args: []string{"--verify", "2"}, status: 1, stderr: `pgrecall: --verify: "2" has no percent sign: write 2%, or 100% for all`},
-		"redis":            {env: []string{upstream}, args: []string{"--redis", "http://h"}, status: 1, stderr: "pgrecall: --redis: not a Redis URL: want redis://host:port or rediss://host:port"},
+		"redis":            {env: []string{upstream}, args: []string{"--redis", "http://h"}, status: 1, stderr: `pgrecall: --redis: not a Redis URL: scheme "http": want redis, rediss (TLS)*`},
 		"replication":      {env: []string{upstream}, args: []string{"--replication", "on"}, status: 1, stderr: "pgrecall: replication.mode: on is not in this version yet (--replication on)"},
 		"warm":             {args: []string{"warm"}, status: 2, stderr: "pgrecall: warm is not in this version"},
 		"check":            {args: []string{"check", good}, stdout: "ok"},
