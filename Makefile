@@ -49,7 +49,7 @@ conformance: deps ## the wire scripts on PostgreSQL 13 to 18, then others' test 
 application: deps ## a real application's tests direct and through pgrecall, and what share of its reads is cached (docs/application.md)
 	go run ./test/conformance -suites gitea -routes direct,pgrecall,patient -publish docs/application.md $(CONFORMANCE)
 
-linearizability: deps ## rows read through one pgrecall while everything dies, for PGRECALL_LINEAR (10m); PGRECALL_SEED repeats the choices of a run
+linearizability: deps ## rows read through one pgrecall, and through three with one Redis, while everything dies, for PGRECALL_LINEAR (10m) each; PGRECALL_SEED repeats the choices of a run
 	PGRECALL_LINEAR=$${PGRECALL_LINEAR:-10m} go test -count=1 -v -timeout 0 ./test/linear
 
 demo: build ## the main job with nothing set up before

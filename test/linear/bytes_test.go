@@ -147,10 +147,10 @@ func newStage(t *testing.T) *stage {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.relay.close)
-	if s.proxy, err = serve("127.0.0.1:0", dsn(s.relay.address()), testLog{t}); err != nil {
+	if s.proxy, err = serve(settings{Listen: "127.0.0.1:0", Upstream: dsn(s.relay.address())}, testLog{t}); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(s.proxy.close)
+	t.Cleanup(func() { s.proxy.close(0) })
 	eventually(t, "the catalog is loaded", func() bool { return s.proxy.Ready() == nil })
 	return s
 }

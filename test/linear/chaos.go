@@ -44,13 +44,21 @@ const (
 	catalogLost kind = iota // pgrecall's own connections break and stall
 	proxyKilled             // pgrecall is killed while a write waits, and started again
 	serverDies              // the server crashes or is restarted
-	kinds
+	redisFails              // and some pgrecall's place in the fleet is lost in other ways
+	calm                    // nothing is broken at all
 )
+
+func (k kind) String() string {
+	return [...]string{"catalog lost", "pgrecall killed", "server dies", "Redis fails", "calm"}[k]
+}
 
 // unleash starts the chaos of a window.
 func (r *run) unleash(window int) *chaos {
-	c := &chaos{run: r, kind: kind(window % int(kinds))}
+	c := &chaos{run: r, kind: r.form.windows[window%len(r.form.windows)]}
 	c.ctx, c.end = context.WithCancel(context.Background())
+	if c.kind == calm {
+		return c
+	}
 	tasks := []task{
 		{40, 150, c.terminateBackend}, {20, 80, c.cancelBackend}, {30, 120, c.cutLink}, {100, 400, c.stallLink}, {100, 400, c.lockRow},
 	}
@@ -59,6 +67,8 @@ func (r *run) unleash(window int) *chaos {
 		tasks = append(tasks, task{800, 2500, c.breakCatalog}, task{300, 600, c.abandonWrite})
 	case serverDies:
 		tasks = append(tasks, task{1000, 3000, c.crashServer})
+	case redisFails:
+		tasks = append(tasks, task{100, 300, c.breakFleet})
 	}
 	for i, t := range tasks {
 		random := rand.New(rand.NewPCG(r.seed, uint64(1000+100*window+i)))
@@ -79,8 +89,10 @@ type task struct {
 
 func (c *chaos) stop() {
 	c.end()
-	if c.run.relay.harm.Swap(nil) != nil {
-		c.work.Done()
+	for _, r := range c.run.relays {
+		if r.harm.Swap(nil) != nil {
+			c.work.Done()
+		}
 	}
 	c.work.Wait()
 }
@@ -154,7 +166,7 @@ func (c *chaos) cancelBackend(*rand.Rand) {
 
 // cutLink makes a connection between pgrecall and the server break soon.
 func (c *chaos) cutLink(random *rand.Rand) {
-	links := c.run.relay.all(false)
+	links := c.run.links(false)
 	if len(links) == 0 {
 		return
 	}
@@ -179,7 +191,7 @@ func (c *chaos) cutLink(random *rand.Rand) {
 }
 
 func (c *chaos) stallLink(random *rand.Rand) {
-	if links := c.run.relay.all(false); len(links) > 0 {
+	if links := c.run.links(false); len(links) > 0 {
 		c.run.kills.count("upstream stalled")
 		c.stall(links[random.IntN(len(links))], time.Duration(random.IntN(100))*time.Millisecond, random.IntN(2) == 0)
 	}
@@ -201,7 +213,7 @@ func (c *chaos) breakCatalog(random *rand.Rand) {
 	what := random.IntN(3)
 	f := &fault{after: random.IntN(4000), reset: random.IntN(2) == 0}
 	d := time.Duration(random.IntN(400)) * time.Millisecond
-	c.harm(func(l *link) {
+	c.harm(random, func(l *link) {
 		switch what {
 		case 0:
 			c.run.kills.count("catalog connection cut to the server")
@@ -216,14 +228,14 @@ func (c *chaos) breakCatalog(random *rand.Rand) {
 	})
 }
 
-// harm does something to the next connection of pgrecall's own.
-func (c *chaos) harm(do func(*link)) {
+// harm does something to the next connection of pgrecall's own; where there are several, of one's.
+func (c *chaos) harm(random *rand.Rand, do func(*link)) {
 	c.work.Add(1)
 	once := func(l *link) {
 		defer c.work.Done()
 		do(l)
 	}
-	if c.run.relay.harm.Swap(&once) != nil {
+	if c.run.relays[random.IntN(len(c.run.relays))].harm.Swap(&once) != nil {
 		c.work.Done() // nobody came for the last one
 	}
 }

@@ -17,23 +17,29 @@ const afterlife = 300 * time.Millisecond
 // readyTimeout is how long the next pgrecall has to load the catalog. It may say that it is not ready for as long as the write waits.
 const readyTimeout = time.Second
 
-// restartProxy kills pgrecall while a write waits for a lock: its backend outlives pgrecall, and commits in front of the empty cache of the
+// restartProxy kills pgrecall, or a fleet's one in order, while a write waits for a lock: its backend outlives pgrecall, and commits in front of the empty cache of the
 // next one. It returns once that one has served for a while.
 func (c *chaos) restartProxy(random *rand.Rand) {
 	key := random.IntN(keys)
+	p := c.run.processes[random.IntN(len(c.run.processes))]
+	inOrder := len(c.run.processes) > 1 && random.IntN(3) == 0
 	c.lock(key, func() {
 		ctx, cancel := context.WithTimeout(c.ctx, 500*time.Millisecond)
 		defer cancel()
 		c.awaitLocked(ctx, key)
 		c.run.frozen.Store(int32(1 + key/rowsPerTable)) // no write of the next pgrecall's own tells it of the change
 		c.run.hot.Store(int32(key))
-		c.run.kills.count("pgrecall killed")
-		if err := c.run.process.restart(); err != nil {
+		if inOrder {
+			c.run.kills.count("pgrecall restarted in order")
+		} else {
+			c.run.kills.count("pgrecall killed")
+		}
+		if err := p.restart(inOrder); err != nil {
 			c.run.fail("restart pgrecall: %v", err)
 			return
 		}
 		began := time.Now()
-		for !c.run.process.ready() && time.Since(began) < readyTimeout && c.pause(5*time.Millisecond) {
+		for !p.ready() && time.Since(began) < readyTimeout && c.pause(5*time.Millisecond) {
 		}
 		c.pause(time.Duration(random.Int64N(int64(afterlife))))
 	})
@@ -53,14 +59,14 @@ func (c *chaos) abandonWrite(random *rand.Rand) {
 		waiting := c.awaitLocked(ctx, key)
 		c.run.frozen.Store(int32(1 + key/rowsPerTable))
 		for _, pid := range waiting {
-			if l := c.run.relay.of(pid); l != nil {
+			if l := c.run.linkOf(pid); l != nil {
 				c.run.kills.note("upstream cut while a write waited", fmt.Sprint(pid))
 				l.cut(false)
 			}
 		}
 		if mute {
-			c.harm(func(l *link) { l.arm(toClient, &fault{after: after, reset: true}) })
-			for _, l := range c.run.relay.all(true) {
+			c.harm(random, func(l *link) { l.arm(toClient, &fault{after: after, reset: true}) })
+			for _, l := range c.run.links(true) {
 				l.cut(true)
 			}
 		}

@@ -9,16 +9,50 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if os.Getenv(listenVariable) != "" {
+	if os.Getenv(settingsVariable) != "" {
 		os.Exit(beProcess())
 	}
 	os.Exit(m.Run())
 }
 
-// defaultLength is that of a run as part of all tests.
-const defaultLength = 12 * time.Second
+// Lengths of runs as part of all tests.
+const (
+	defaultLength = 12 * time.Second
+	sessionLength = 8 * time.Second
+)
 
 func TestLinearizability(t *testing.T) {
+	least := map[string]float64{"hit rate": 0.1} // a short run on a busy machine spends much of its time without the catalog
+	if isLong() {
+		least["hit rate"] = 0.3
+	}
+	measure(t, form{processes: 1, windows: []kind{catalogLost, proxyKilled, serverDies}}, defaultLength, least)
+}
+
+// TestFleetLinearizability lets three pgrecalls share a Redis that fails.
+func TestFleetLinearizability(t *testing.T) {
+	least := map[string]float64{"hit_l1": 500, "hit_l2": 20, "live": 0.05}
+	if isLong() {
+		least = map[string]float64{"hit_l1": 10_000, "hit_l2": 500, "live": 0.2, "faults": 1}
+	}
+	f := form{processes: 3, windows: []kind{redisFails, redisFails, proxyKilled, redisFails, redisFails, catalogLost, redisFails, redisFails, serverDies}}
+	measure(t, f, defaultLength, least)
+}
+
+// TestFleetOwnWrites lets three pgrecalls, where consistency is session, share a Redis that fails.
+func TestFleetOwnWrites(t *testing.T) {
+	least := map[string]float64{"hit_l1": 500, "hit_l2": 20}
+	if isLong() {
+		least = map[string]float64{"hit_l1": 10_000, "hit_l2": 500, "faults": 1}
+	}
+	f := form{processes: 3, session: true, windows: []kind{redisFails, calm, redisFails, proxyKilled, redisFails, calm, catalogLost, redisFails, redisFails, serverDies}}
+	measure(t, f, sessionLength, least)
+}
+
+func isLong() bool { return os.Getenv("PGRECALL_LINEAR") != "" }
+
+// measure does a run. What it has to show at least: the shares "hit rate" and "live", "hit_l1" and "hit_l2" as numbers, and with "faults" each kind once.
+func measure(t *testing.T, f form, length time.Duration, least map[string]float64) {
 	seed := uint64(time.Now().UnixNano() / 1e6)
 	if text := os.Getenv("PGRECALL_SEED"); text != "" {
 		var err error
@@ -26,22 +60,24 @@ func TestLinearizability(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	length, least := defaultLength, 0.1 // a short run on a busy machine spends much of its time without the catalog
-	if text := os.Getenv("PGRECALL_LINEAR"); text != "" {
+	if isLong() {
 		var err error
-		least = 0.3
-		if length, err = time.ParseDuration(text); err != nil {
+		if length, err = time.ParseDuration(os.Getenv("PGRECALL_LINEAR")); err != nil {
 			t.Fatal(err)
 		}
 	}
 	t.Logf("PGRECALL_SEED=%d", seed)
-	r := newRun(t, seed)
+	r := newRun(t, f, seed)
 	for number := 0; number == 0 || time.Since(r.began) < length; number++ {
 		r.window(number)
 	}
-	outcomes, err := r.process.status()
-	if err != nil {
-		t.Fatal(err)
+	outcomes := map[string]int64{}
+	for _, p := range r.processes {
+		now, err := p.status()
+		if err != nil {
+			t.Fatal(err)
+		}
+		add(outcomes, now)
 	}
 	for _, w := range r.workers {
 		w.session.close()
@@ -49,20 +85,33 @@ func TestLinearizability(t *testing.T) {
 	for _, p := range r.pools {
 		p.Close()
 	}
-	if err := r.process.end(); err != nil {
-		t.Errorf("pgrecall: %v", err)
-	}
-	log, err := os.ReadFile(r.log.Name())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, word := range []string{"DATA RACE", "panic:", "level=ERROR"} {
-		if strings.Contains(string(log), word) {
-			t.Errorf("pgrecall's log has %q:\n%s", word, log)
+	for i, p := range r.processes {
+		if err := p.end(); err != nil {
+			t.Errorf("pgrecall %d: %v", i, err)
+		}
+		log, err := os.ReadFile(r.logs[i].Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, word := range []string{"DATA RACE", "panic:", "level=ERROR"} {
+			if strings.Contains(string(log), word) {
+				t.Errorf("the log of pgrecall %d has %q:\n%s", i, word, log)
+			}
 		}
 	}
 	t.Log(r.summary(outcomes))
-	if rate := hitRate(outcomes); rate < least {
-		t.Errorf("PGRECALL_SEED=%d: a hit rate of %.1f%% proves little about hits", seed, 100*rate)
+	shown := map[string]float64{
+		"hit rate": hitRate(outcomes), "hit_l1": float64(outcomes["hit_l1"]), "hit_l2": float64(outcomes["hit_l2"]),
+		"live": float64(outcomes[momentsLive]) / float64(max(1, outcomes[moments])), "faults": 1,
+	}
+	for _, fault := range fleetFaults() {
+		if r.kills.kinds[fault.name] == 0 {
+			shown["faults"] = 0
+		}
+	}
+	for what, want := range least {
+		if shown[what] < want {
+			t.Errorf("PGRECALL_SEED=%d: %s %g: that proves little about hits, want %g", seed, what, shown[what], want)
+		}
 	}
 }

@@ -19,6 +19,8 @@ func (o outcome) String() string { return [...]string{"unknown", "done", "never"
 // operation is a read or a write of one register.
 type operation struct {
 	client       int
+	through      int   // the number of the pgrecall
+	generation   int64 // of that process: when a write began, when a read ended
 	key          int
 	write        bool
 	value        int64 // written, or read where the outcome is done
@@ -41,5 +43,5 @@ func (o *operation) line() string {
 	if o.write {
 		kind = "write"
 	}
-	return fmt.Sprintf("%.3f\t%.3f\tclient %d\tkey %d\t%s\t%d\t%s\t%s\t%s\n", float64(o.call)/1e3, float64(o.finish)/1e3, o.client, o.key, kind, o.value, o.outcome, o.how, o.note)
+	return fmt.Sprintf("%.3f\t%.3f\tclient %d\tpgrecall %d\tkey %d\t%s\t%d\t%s\t%s\t%s\n", float64(o.call)/1e3, float64(o.finish)/1e3, o.client, o.through, o.key, kind, o.value, o.outcome, o.how, o.note)
 }

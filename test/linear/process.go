@@ -2,6 +2,7 @@ package linear
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,31 +11,50 @@ import (
 	"os"
 	"os/exec"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
 
-// Variables that make this test binary be a pgrecall: where it listens, and the DSN of its upstream.
-const (
-	listenVariable   = "PGRECALL_LINEAR_LISTEN"
-	upstreamVariable = "PGRECALL_LINEAR_UPSTREAM"
-)
+// settingsVariable makes this test binary be a pgrecall with these settings, in JSON.
+const settingsVariable = "PGRECALL_LINEAR_SETTINGS"
 
-// processTimeout bounds the start and the end of a pgrecall.
-const processTimeout = 20 * time.Second
+// processTimeout bounds the start and the end of a pgrecall, shutdownGrace what its clients have of that.
+const (
+	processTimeout = 20 * time.Second
+	shutdownGrace  = 200 * time.Millisecond
+)
 
 // report is what a running pgrecall says of itself.
 type report struct {
 	Outcomes map[string]int64
-	Ready    bool // the catalog is loaded: reads can be answered from the cache
+	Ready    bool // the catalog is loaded, and it is certain what the others do: reads can be answered from the cache
 }
 
-// outcomes makes the report; reasons not to answer from the cache are among the outcomes.
-func outcomes(p *pgrecall) report {
+// Names of outcomes that are no outcomes of statements.
+const (
+	moments     = "moments"      // that were looked at
+	momentsLive = "moments live" // at which pgrecall was certain of the others
+)
+
+// momentLength is the time between two moments at which a pgrecall looks whether it is Live.
+const momentLength = 5 * time.Millisecond
+
+// outcomes makes the report; reasons not to answer from the cache are among the outcomes, and what happened in the fleet.
+func outcomes(p *pgrecall, s settings) report {
 	status := p.Status()
 	now := report{Outcomes: status.Outcomes, Ready: p.Ready() == nil}
 	for reason, n := range status.Bypasses {
 		now.Outcomes["not cached: "+reason] = n
+	}
+	if f := status.Fleet; f != nil {
+		now.Ready = now.Ready && (f.Live || s.Session && f.Member)
+		for what, n := range map[string]uint64{
+			"writes without the log": f.Alone, "members that fell silent": f.Missing, "memberships lost": f.Lost, "gaps in the log": f.Gaps, "forks of the log": f.Forks,
+			"results of L2 not provable": status.L2.Stale,
+		} {
+			now.Outcomes["fleet: "+what] = int64(n)
+		}
 	}
 	return now
 }
@@ -42,29 +62,53 @@ func outcomes(p *pgrecall) report {
 // beProcess is the main function of a pgrecall that can be killed. It answers each line on standard input with a report, and ends
 // in order with it.
 func beProcess() int {
-	p, err := serve(os.Getenv(listenVariable), os.Getenv(upstreamVariable), os.Stderr)
+	var s settings
+	err := json.Unmarshal([]byte(os.Getenv(settingsVariable)), &s)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	p, err := serve(s, os.Stderr)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	fmt.Println("listening")
+	var looked, live atomic.Int64
+	if s.Redis != "" {
+		now, cancel := context.WithCancel(context.Background())
+		cancel()
+		go func() {
+			for range time.Tick(momentLength) {
+				looked.Add(1)
+				if p.AwaitFleet(now) {
+					live.Add(1)
+				}
+			}
+		}()
+	}
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {
-		b, err := json.Marshal(outcomes(p))
+		now := outcomes(p, s)
+		now.Outcomes[moments], now.Outcomes[momentsLive] = looked.Load(), live.Load()
+		b, err := json.Marshal(now)
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
 		fmt.Printf("%s\n", b)
 	}
-	p.close()
+	p.close(shutdownGrace)
 	return 0
 }
 
 // process is a pgrecall of its own that is killed and started again at the same address.
 type process struct {
-	listen, upstream string
-	log              *os.File // what it writes to standard error
+	settings
+	log *os.File // what it writes to standard error
+
+	generation atomic.Int64 // how often it was started; odd: it is on its way to the next
+	asleep     atomic.Bool  // stopped by a signal
 
 	mu       sync.Mutex
 	command  *exec.Cmd
@@ -73,13 +117,14 @@ type process struct {
 	outcomes map[string]int64 // of those that are gone
 }
 
-// newProcess starts a pgrecall. The log stays the caller's.
-func newProcess(upstream string, log *os.File) (*process, error) {
+// newProcess starts a pgrecall at an address of its own. The log stays the caller's.
+func newProcess(s settings, log *os.File) (*process, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	p := &process{listen: l.Addr().String(), upstream: upstream, log: log, outcomes: map[string]int64{}}
+	p := &process{settings: s, log: log, outcomes: map[string]int64{}}
+	p.Listen = l.Addr().String()
 	if err := l.Close(); err != nil {
 		return nil, err
 	}
@@ -88,8 +133,12 @@ func newProcess(upstream string, log *os.File) (*process, error) {
 
 // start runs the process and returns when it accepts clients.
 func (p *process) start() error {
+	s, err := json.Marshal(p.settings)
+	if err != nil {
+		return err
+	}
 	c := exec.Command(os.Args[0])
-	c.Env = append(os.Environ(), listenVariable+"="+p.listen, upstreamVariable+"="+p.upstream)
+	c.Env = append(os.Environ(), settingsVariable+"="+string(s))
 	c.Stderr = p.log
 	stdin, err := c.StdinPipe()
 	if err != nil {
@@ -129,8 +178,8 @@ func (p *process) ready() bool {
 	return err == nil && now.Ready
 }
 
-// restart kills the process with SIGKILL and starts another one, with an empty cache.
-func (p *process) restart() error {
+// restart ends the process, with SIGKILL or in order, and starts another one with an empty cache.
+func (p *process) restart(inOrder bool) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	last, err := p.ask()
@@ -138,11 +187,34 @@ func (p *process) restart() error {
 		return err
 	}
 	add(p.outcomes, last.Outcomes)
+	p.generation.Add(1)
+	defer p.generation.Add(1)
+	if inOrder {
+		if err := p.leave(); err != nil {
+			return fmt.Errorf("pgrecall did not end in order: %w", err)
+		}
+		return p.start()
+	}
 	if err := p.command.Process.Signal(syscall.SIGKILL); err != nil {
 		return err
 	}
 	_ = p.command.Wait() // "signal: killed"
 	return p.start()
+}
+
+// sleep stops the process, as a machine that is suspended does, until wake.
+func (p *process) sleep() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.asleep.Store(true)
+	return p.command.Process.Signal(syscall.SIGSTOP)
+}
+
+func (p *process) wake() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.asleep.Store(false)
+	return p.command.Process.Signal(syscall.SIGCONT)
 }
 
 // status returns the outcomes of all statements since the first start.
@@ -164,6 +236,11 @@ func add(sum, outcomes map[string]int64) {
 func (p *process) end() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return p.leave()
+}
+
+// leave is called with mu held.
+func (p *process) leave() error {
 	timer := time.AfterFunc(processTimeout, func() { _ = p.command.Process.Kill() })
 	defer timer.Stop()
 	return errors.Join(p.stdin.Close(), p.command.Wait())

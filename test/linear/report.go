@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/anishathalye/porcupine"
 )
@@ -74,25 +75,35 @@ func (r *run) keep(histories *[keys][]operation, verdicts *[keys]verdict) (strin
 	r.kills.mu.Lock()
 	write("chaos.tsv", strings.Join(r.kills.log, ""))
 	r.kills.mu.Unlock()
-	log, readErr := os.ReadFile(r.log.Name())
-	write("pgrecall.log", string(log))
-	if err == nil {
-		err = readErr
+	for i, file := range r.logs {
+		log, readErr := os.ReadFile(file.Name())
+		write(fmt.Sprintf("pgrecall-%d.log", i), string(log))
+		if err == nil {
+			err = readErr
+		}
 	}
 	return dir, err
 }
 
 // hitRate is the share of all reads that the cache answered, from 0 to 1.
 func hitRate(outcomes map[string]int64) float64 {
-	hits := outcomes["hit_l1"]
+	hits := outcomes["hit_l1"] + outcomes["hit_l2"]
 	return float64(hits) / float64(max(1, hits+outcomes["miss"]+outcomes["bypass"]))
 }
 
 // summary tells what a run did.
 func (r *run) summary(outcomes map[string]int64) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "seed %d: %d reads, %d writes (%d of unknown outcome); hit rate %.1f%%; porcupine took %.1fs, %.1fs for the slowest window; what became of statements:",
+	fmt.Fprintf(&b, "seed %d: %d reads, %d writes (%d of unknown outcome); hit rate %.1f%%; porcupine took %.1fs, %.1fs for the slowest window",
 		r.seed, r.reads, r.writes, r.unsure, 100*hitRate(outcomes), r.checking.Seconds(), r.slowest.Seconds())
+	if all := outcomes[moments]; all > 0 && !r.form.session {
+		fmt.Fprintf(&b, "; certain of the others %.1f%% of the time", 100*float64(outcomes[momentsLive])/float64(all))
+	}
+	if r.order != nil {
+		fmt.Fprintf(&b, "\nhow long older values were read after a write was acknowledged, nothing broken: %s", histogram(r.order.staleness(true)))
+		fmt.Fprintf(&b, "\nand while things broke: %s\nall pgrecalls had the last values within %s", histogram(r.order.staleness(false)), r.order.slow.Round(time.Millisecond))
+	}
+	b.WriteString("\nwhat became of statements:")
 	for _, name := range slices.Sorted(maps.Keys(outcomes)) {
 		fmt.Fprintf(&b, "\n%8d %s", outcomes[name], name)
 	}

@@ -28,23 +28,25 @@ const (
 	checkTimeout   = 60 * time.Second // of one register in one window
 )
 
-// run is a server, a relay, a pgrecall, clients and what they saw.
+// run is a server, pgrecalls with a relay before the server each, clients and what they saw.
 type run struct {
-	tb       testing.TB
-	seed     uint64
-	began    time.Time
-	server   *pgtest.Server
-	relay    *relay
-	process  *process
-	log      *os.File // of pgrecall
-	straight string   // DSN past pgrecall
-	dsn      string   // through it
+	tb        testing.TB
+	form      form
+	seed      uint64
+	began     time.Time
+	server    *pgtest.Server
+	relays    []*relay
+	processes []*process
+	logs      []*os.File   // of the processes
+	straight  string       // DSN past pgrecall
+	redis     *sharedRedis // nil where there is one pgrecall
 
 	workers []*worker
 	pools   []*pgxpool.Pool
 	kills   kills
 	values  atomic.Int64 // the last that was written
 	hot     atomic.Int32 // the register that something happened to last
+	order   *order       // of writes, where clients are promised no more than their own
 
 	frozen atomic.Int32 // 1 + the number of a table that is not to be written just now, 0 for none
 
@@ -68,10 +70,17 @@ func (r *run) fail(format string, arguments ...any) {
 	r.failures = append(r.failures, fmt.Sprintf(format, arguments...))
 }
 
+// form is a kind of run.
+type form struct {
+	processes int
+	session   bool   // consistency: session; strict else
+	windows   []kind // in turn
+}
+
 // newRun starts everything but the chaos.
-func newRun(tb testing.TB, seed uint64) *run {
+func newRun(tb testing.TB, f form, seed uint64) *run {
 	tb.Helper()
-	r := &run{tb: tb, seed: seed, began: time.Now()}
+	r := &run{tb: tb, form: f, seed: seed, began: time.Now()}
 	r.values.Store(initial)
 	for key := range keys {
 		r.contents[key] = initial
@@ -87,19 +96,51 @@ func newRun(tb testing.TB, seed uint64) *run {
 	}
 	must(r.server.Exec(ctx, "postgres", "CREATE DATABASE "+database))
 	must(r.server.Exec(ctx, database, schema()))
-	var err error
-	r.relay, err = newRelay(r.server.Address())
-	must(err)
-	tb.Cleanup(r.relay.close)
-	r.log, err = os.CreateTemp(tb.TempDir(), "pgrecall-*.log")
-	must(err)
-	tb.Cleanup(func() { _ = r.log.Close() })
 	r.straight = dsn(r.server.Address())
-	r.process, err = newProcess(dsn(r.relay.address()), r.log)
-	must(err)
-	r.dsn = dsn(r.process.listen)
+	if f.session {
+		must(r.server.Exec(ctx, database, orderSchema()))
+		r.order = newOrder()
+	}
+	if f.processes > 1 {
+		r.redis = newRedis(tb, f.processes)
+	}
+	for i := range f.processes {
+		relay, err := newRelay(r.server.Address())
+		must(err)
+		r.relays = append(r.relays, relay)
+		tb.Cleanup(relay.close)
+		log, err := os.CreateTemp(tb.TempDir(), "pgrecall-*.log")
+		must(err)
+		r.logs = append(r.logs, log)
+		tb.Cleanup(func() { _ = log.Close() })
+		s := settings{Upstream: dsn(relay.address()), Session: f.session}
+		if r.redis != nil {
+			s.Redis = "redis://" + r.redis.links[i].Address() + "/0"
+		}
+		process, err := newProcess(s, log)
+		must(err)
+		r.processes = append(r.processes, process)
+	}
 	r.hire()
 	return r
+}
+
+// links returns the connections of the moment between pgrecalls and the server: their own ones, or those of clients.
+func (r *run) links(own bool) (all []*link) {
+	for _, relay := range r.relays {
+		all = append(all, relay.all(own)...)
+	}
+	return all
+}
+
+// linkOf returns the link of a backend, nil when there is none.
+func (r *run) linkOf(pid uint32) *link {
+	for _, relay := range r.relays {
+		if l := relay.of(pid); l != nil {
+			return l
+		}
+	}
+	return nil
 }
 
 func dsn(address string) string {
@@ -107,43 +148,62 @@ func dsn(address string) string {
 	return "host=" + host + " port=" + port + " user=postgres dbname=" + database + " sslmode=disable connect_timeout=5"
 }
 
-// hire makes the clients: two for each way in which pgx sends statements, the rest over pgconn, and one that reads past pgrecall.
+// hire makes the clients: two for each way in which pgx sends statements, the rest over pgconn, and one that reads past pgrecall. In a fleet each has
+// sessions with all pgrecalls, or, where clients see their own writes only, with one.
 func (r *run) hire() {
 	modes := []pgx.QueryExecMode{pgx.QueryExecModeCacheStatement, pgx.QueryExecModeCacheDescribe, pgx.QueryExecModeDescribeExec, pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol}
-	hire := func(s session, only bool) {
-		id := len(r.workers)
-		r.workers = append(r.workers, &worker{run: r, id: id, random: rand.New(rand.NewPCG(r.seed, uint64(id))), session: s, only: only})
-	}
-	for _, mode := range modes {
-		pool, err := newPool(r.tb.Context(), r.dsn, mode, poolClients)
-		if err != nil {
-			r.tb.Fatal(err)
-		}
-		r.pools = append(r.pools, pool)
-		for range poolClients {
-			hire(&pooled{pool: pool, name: "pgx " + mode.String()}, false)
+	pools := make(map[*process]map[pgx.QueryExecMode]*pgxpool.Pool)
+	for _, p := range r.processes {
+		pools[p] = make(map[pgx.QueryExecMode]*pgxpool.Pool)
+		for _, mode := range modes {
+			pool, err := newPool(r.tb.Context(), dsn(p.Listen), mode, poolClients)
+			if err != nil {
+				r.tb.Fatal(err)
+			}
+			r.pools = append(r.pools, pool)
+			pools[p][mode] = pool
 		}
 	}
-	for i := len(r.workers); i < clients; i++ {
-		parameters := ""
-		if i%2 == 0 {
-			parameters = " options='-c statement_timeout=200ms'"
+	for id := range clients {
+		open := func(p *process) session {
+			if id < poolClients*len(modes) {
+				mode := modes[id/poolClients]
+				return &pooled{pool: pools[p][mode], name: "pgx " + mode.String()}
+			}
+			parameters := ""
+			if id%2 == 0 {
+				parameters = " options='-c statement_timeout=200ms'"
+			}
+			s, err := newRaw(dsn(p.Listen) + parameters)
+			if err != nil {
+				r.tb.Fatal(err)
+			}
+			return s
 		}
-		s, err := newRaw(r.dsn + parameters)
-		if err != nil {
-			r.tb.Fatal(err)
+		w := &worker{run: r, id: id, random: rand.New(rand.NewPCG(r.seed, uint64(id))), home: id % len(r.processes)}
+		w.through, w.silent = w.home, len(r.processes) > 1 && id%2 == 1
+		if r.form.session || len(r.processes) == 1 {
+			w.session = open(r.processes[w.home])
+		} else {
+			s := &spread{worker: w}
+			for _, p := range r.processes {
+				s.each = append(s.each, open(p))
+			}
+			w.session = s
 		}
-		hire(s, false)
+		r.workers = append(r.workers, w)
 	}
-	hire(&straight{dsn: r.straight + " application_name=straight"}, true)
+	id := len(r.workers)
+	r.workers = append(r.workers, &worker{
+		run: r, id: id, random: rand.New(rand.NewPCG(r.seed, uint64(id))), session: &straight{dsn: r.straight + " application_name=straight"}, only: true,
+	})
 }
 
 // window lets clients and chaos go on for a time, waits until all is quiet, and checks what was seen.
 func (r *run) window(number int) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	for began := time.Now(); !r.process.ready() && time.Since(began) < catalogTimeout; time.Sleep(10 * time.Millisecond) { // without, there is no cache to be wrong
-	}
+	r.awaitReady(context.Background(), catalogTimeout) // without, there is no cache to be wrong
 	var working sync.WaitGroup
 	for _, w := range r.workers {
 		working.Go(func() { w.work(ctx) })
@@ -154,9 +214,21 @@ func (r *run) window(number int) {
 	}
 	c.pause(windowLength)
 	cancel()
+	c.end()
 	working.Wait()
 	c.stop()
-	r.settle()
+	r.settle(c.kind)
+}
+
+// awaitReady waits until all pgrecalls answer from their caches, the bound is over or the context ends.
+func (r *run) awaitReady(ctx context.Context, bound time.Duration) {
+	ready := func(p *process) bool { return p.asleep.Load() || p.ready() }
+	for began := time.Now(); !all(r.processes, ready) && time.Since(began) < bound && ctx.Err() == nil; time.Sleep(10 * time.Millisecond) {
+	}
+}
+
+func all[T any](list []T, holds func(T) bool) bool {
+	return !slices.ContainsFunc(list, func(t T) bool { return !holds(t) })
 }
 
 // awaitServer waits until the server accepts connections.
@@ -175,7 +247,7 @@ func (r *run) awaitServer() {
 }
 
 // settle waits until no transaction is open any more, reads the registers and checks the window.
-func (r *run) settle() {
+func (r *run) settle(k kind) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*quietTimeout)
 	defer cancel()
 	r.awaitServer()
@@ -201,12 +273,15 @@ func (r *run) settle() {
 	if err != nil {
 		r.tb.Fatal(err)
 	}
+	if r.order != nil {
+		r.checkOwn(ctx, conn, k, contents)
+		return
+	}
 	r.check(call, contents)
 }
 
-// check checks all registers of a window, which ends with these contents.
-func (r *run) check(call int64, contents [keys]int64) {
-	var histories [keys][]operation
+// gather returns the histories of the window, by register, and counts them.
+func (r *run) gather() (histories [keys][]operation) {
 	for key := range keys {
 		histories[key] = slices.Clone(r.loose[key])
 	}
@@ -225,6 +300,12 @@ func (r *run) check(call int64, contents [keys]int64) {
 		}
 		w.history = nil
 	}
+	return histories
+}
+
+// check checks all registers of a window, which ends with these contents.
+func (r *run) check(call int64, contents [keys]int64) {
+	histories := r.gather()
 	for key, value := range contents {
 		histories[key] = append(histories[key], operation{client: len(r.workers), key: key, value: value, call: call, finish: r.now(), outcome: done, how: "at the end"})
 	}

@@ -144,7 +144,7 @@ func (r *raw) readPipeline(ctx context.Context, w *worker, key int) {
 	_ = p.Close()
 	finish := w.run.now()
 	for i, value := range values {
-		w.history = append(w.history, operation{client: w.id, key: (key + i) % keys, value: value, call: call, finish: finish, outcome: done, how: "raw pipeline"})
+		w.history = append(w.history, operation{client: w.id, through: w.through, generation: w.generation(), key: (key + i) % keys, value: value, call: call, finish: finish, outcome: done, how: "raw pipeline"})
 	}
 }
 

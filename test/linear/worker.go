@@ -13,6 +13,7 @@ import (
 // Shares of what clients do, out of 1000.
 const (
 	writeShare    = 20  // of operations
+	fleetShare    = 80  // the same in a fleet, where half of the clients write, and wait for that
 	cutWriteShare = 250 // of writes: the client's socket breaks
 	cutReadShare  = 15  // of reads
 	hurryShare    = 60  // of writes: the client loses patience, cancels and hangs up
@@ -41,7 +42,10 @@ type worker struct {
 	id      int
 	random  *rand.Rand
 	session session
-	only    bool // reads only
+	only    bool // reads only, past pgrecall
+	silent  bool // reads only: in a fleet writes wait, and somebody has to look what is in the caches then
+	home    int  // the pgrecall that it uses, most of the time
+	through int  // the pgrecall of the operation of the moment
 	history []operation
 }
 
@@ -57,7 +61,11 @@ func (w *worker) chance(of1000 int) bool { return w.random.IntN(1000) < of1000 }
 func (w *worker) once() {
 	patience := operationTimeout
 	key := w.key()
-	write := !w.only && w.chance(writeShare) && int(w.run.frozen.Load()) != 1+key/rowsPerTable
+	share := writeShare
+	if len(w.run.processes) > 1 {
+		share = fleetShare
+	}
+	write := !w.only && !w.silent && w.chance(share) && int(w.run.frozen.Load()) != 1+key/rowsPerTable
 	if write && w.chance(hurryShare) {
 		patience = time.Duration(w.random.IntN(20_000)) * time.Microsecond
 		w.run.kills.count("client lost patience")
@@ -72,7 +80,7 @@ func (w *worker) once() {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	defer w.session.finish()
-	share := cutReadShare
+	share = cutReadShare
 	if write {
 		share = cutWriteShare
 	}
@@ -109,9 +117,9 @@ func (w *worker) key() int {
 
 // reads records a read.
 func (w *worker) reads(how string, key int, read func() (int64, error)) error {
-	o := operation{client: w.id, key: key, how: how, call: w.run.now()}
+	o := operation{client: w.id, through: w.through, key: key, how: how, call: w.run.now()}
 	value, err := read()
-	o.finish = w.run.now()
+	o.finish, o.generation = w.run.now(), w.generation()
 	if err == nil {
 		o.value, o.outcome = value, done
 	} else {
@@ -121,9 +129,12 @@ func (w *worker) reads(how string, key int, read func() (int64, error)) error {
 	return err
 }
 
+// generation is that of the process which the operation of the moment goes through.
+func (w *worker) generation() int64 { return w.run.processes[w.through].generation.Load() }
+
 // writes records a write of a new value.
 func (w *worker) writes(how string, key int, write func(value int64) (outcome, error)) {
-	o := operation{client: w.id, key: key, how: how, write: true, value: w.run.values.Add(1), call: w.run.now()}
+	o := operation{client: w.id, through: w.through, key: key, how: how, write: true, value: w.run.values.Add(1), generation: w.generation(), call: w.run.now()}
 	var err error
 	o.outcome, err = write(o.value)
 	o.finish = w.run.now()
