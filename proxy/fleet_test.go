@@ -28,11 +28,21 @@ func startFleet(t *testing.T, n int, strict bool, schema ...string) ([]*running,
 // startFleetWith is startFleet with other options for each proxy.
 func startFleetWith(t *testing.T, n int, strict bool, change func(*proxy.Options), schema ...string) ([]*running, *pgtest.Redis) {
 	t.Helper()
+	return startFleetOn(t, n, strict, func(admin *goredis.Client) *goredis.Client {
+		return goredis.NewClient(&goredis.Options{Addr: admin.Options().Addr, ContextTimeoutEnabled: true})
+	}, change, schema...)
+}
+
+// startFleetOn is startFleetWith with other clients of Redis for the log.
+func startFleetOn(t *testing.T, n int, strict bool, connect func(admin *goredis.Client) *goredis.Client, change func(*proxy.Options), schema ...string) ([]*running, *pgtest.Redis) {
+	t.Helper()
 	dsn := pgtest.Shared(t).NewDatabase(t)
 	server := pgtest.StartRedis(t)
+	admin := goredis.NewClient(&goredis.Options{Addr: server.Address()})
+	defer func() { _ = admin.Close() }()
 	fleet := make([]*running, n)
 	for i := range fleet {
-		client := goredis.NewClient(&goredis.Options{Addr: server.Address(), ContextTimeoutEnabled: true})
+		client := connect(admin)
 		t.Cleanup(func() { _ = client.Close() })
 		store, err := redis.New(redis.Options{Addresses: []string{server.Address()}})
 		if err != nil {
