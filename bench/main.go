@@ -74,7 +74,12 @@ func run(ctx context.Context, o options, output, progress io.Writer) (err error)
 		return profile(ctx, o, s, load, programs.pgrecall, output)
 	}
 	r := newReport(o, u)
-	r.measure(ctx, o, s, load, programs, progress)
+	if !o.l2Only {
+		r.measure(ctx, o, s, load, programs, progress)
+	}
+	if o.l2Rounds > 0 && ctx.Err() == nil {
+		r.L2 = measureL2(ctx, o, s, load, programs.pgrecall[0], progress)
+	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -83,15 +88,25 @@ func run(ctx context.Context, o options, output, progress io.Writer) (err error)
 
 // deliver prints the report and stores it wherever it was asked for.
 func (r *report) deliver(o options, output io.Writer) error {
-	var table bytes.Buffer
-	failures := []error{r.print(&table)}
+	var table, l2 bytes.Buffer
+	var failures []error
+	publishing := func(begin, end []byte, figures *bytes.Buffer) {
+		if o.page != "" {
+			failures = append(failures, publish(o.page, begin, end, figures.Bytes()))
+		}
+	}
+	if !o.l2Only {
+		failures = append(failures, r.print(&table))
+		publishing(figuresBegin, figuresEnd, &table)
+	}
+	if r.L2 != nil {
+		failures = append(failures, r.L2.print(&l2))
+		publishing(l2FiguresBegin, l2FiguresEnd, &l2)
+	}
 	if o.jsonFile != "" {
 		failures = append(failures, r.write(o.jsonFile))
 	}
-	if o.page != "" {
-		failures = append(failures, publish(o.page, table.Bytes()))
-	}
-	_, err := output.Write(table.Bytes())
+	_, err := output.Write(append(append(table.Bytes(), '\n'), l2.Bytes()...))
 	return errors.Join(append(failures, err)...)
 }
 

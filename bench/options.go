@@ -46,6 +46,9 @@ type options struct {
 	idleClients  int // opened to measure the memory of a client; 0: not measured
 	staleSeconds int // of the race for stale reads; 0: no race
 
+	l2Rounds int  // of the measurements of L2; 0: not measured
+	l2Only   bool // nothing else is
+
 	dsn        string
 	postgres   string // major version of the throw-away server; empty: the newest installed
 	jsonFile   string
@@ -74,6 +77,8 @@ func parseOptions(arguments []string, output io.Writer) (options, error) {
 	flags.IntVar(&o.entries, "entries", 100_000, "cache entries for the memory of an entry; 0: not measured")
 	flags.IntVar(&o.idleClients, "idle", 1000, "idle clients for the memory of a client; 0: not measured")
 	flags.IntVar(&o.staleSeconds, "stale", 5, "seconds of the race for stale reads, per server; 0: no race")
+	flags.IntVar(&o.l2Rounds, "l2", 5, "interleaved rounds of the measurements of L2, which need redis-server; 0: not measured")
+	flags.BoolVar(&o.l2Only, "l2-only", false, "measure L2 and nothing else")
 	flags.StringVar(&o.dsn, "dsn", "", "a running PostgreSQL on 127.0.0.1 that trusts its superuser; without it a throw-away server is started")
 	flags.StringVar(&o.postgres, "postgres", "", "major version of the throw-away server, such as 18; empty: the newest installed")
 	flags.StringVar(&o.jsonFile, "json", "", "also write everything measured to this `file`")
@@ -93,6 +98,9 @@ func parseOptions(arguments []string, output io.Writer) (options, error) {
 	}
 	if o.rounds < 1 || o.seconds < 1 || o.clients < 1 || o.threads < 1 || o.keys < 1 || len(o.modes) == 0 {
 		return options{}, errors.New("-rounds, -seconds, -clients, -threads, -keys and -modes need at least one")
+	}
+	if o.l2Only && o.l2Rounds < 1 {
+		return options{}, errors.New("-l2-only needs at least one round of -l2")
 	}
 	o.threads = min(o.threads, o.clients) // pgbench refuses more
 	return o, nil

@@ -24,7 +24,7 @@ func TestOptions(t *testing.T) {
 
 func TestOptionsRefused(t *testing.T) {
 	for _, arguments := range [][]string{
-		{"-modes", "fast"}, {"-modes", ""}, {"-rounds", "0"}, {"-seconds", "0"}, {"-pgrecall", "name"}, {"-pgrecall", "=path"}, {"-rounds", "x"}, {"extra"},
+		{"-modes", "fast"}, {"-modes", ""}, {"-rounds", "0"}, {"-seconds", "0"}, {"-pgrecall", "name"}, {"-pgrecall", "=path"}, {"-rounds", "x"}, {"extra"}, {"-l2-only", "-l2", "0"},
 	} {
 		if o, err := parseOptions(arguments, io.Discard); err == nil {
 			t.Errorf("%q: got %+v, want an error", arguments, o)

@@ -11,30 +11,33 @@ import (
 var (
 	figuresBegin = []byte("<!-- figures: begin (written by bench -publish) -->\n")
 	figuresEnd   = []byte("<!-- figures: end -->\n")
+
+	l2FiguresBegin = []byte("<!-- figures of L2: begin (written by bench -publish) -->\n")
+	l2FiguresEnd   = []byte("<!-- figures of L2: end -->\n")
 )
 
 var errNoMarkers = errors.New("no markers for the figures")
 
-// publish puts the table into a page, in the place of the one before.
-func publish(file string, table []byte) error {
+// publish puts a table into a page between its markers, in the place of the one before.
+func publish(file string, begin, end, table []byte) error {
 	page, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}
-	if page, err = replaceFigures(page, table); err != nil {
+	if page, err = replaceFigures(page, begin, end, table); err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
 	return os.WriteFile(file, page, 0o644)
 }
 
-func replaceFigures(page, table []byte) ([]byte, error) {
-	before, rest, found := bytes.Cut(page, figuresBegin)
+func replaceFigures(page, begin, end, table []byte) ([]byte, error) {
+	before, rest, found := bytes.Cut(page, begin)
 	if !found {
 		return nil, errNoMarkers
 	}
-	_, after, found := bytes.Cut(rest, figuresEnd)
+	_, after, found := bytes.Cut(rest, end)
 	if !found {
 		return nil, errNoMarkers
 	}
-	return bytes.Join([][]byte{before, figuresBegin, []byte("```text\n"), table, []byte("```\n"), figuresEnd, after}, nil), nil
+	return bytes.Join([][]byte{before, begin, []byte("```text\n"), table, []byte("```\n"), end, after}, nil), nil
 }

@@ -23,6 +23,7 @@ type report struct {
 	Memory  []memory  `json:"memory"`
 	Stale   []stale   `json:"stale"`
 	Targets []target  `json:"targets"`
+	L2      *l2Report `json:"l2,omitempty"` // nil: not measured
 }
 
 // missing is a peer that was wanted and not measured.

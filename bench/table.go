@@ -24,7 +24,7 @@ func (r *report) print(output io.Writer) error {
 	r.printBuilds(table)
 	r.printMemory(table)
 	r.printStale(table)
-	r.printTargets(table)
+	printTargets(table, r.Targets)
 	return table.Flush()
 }
 
@@ -103,12 +103,12 @@ func (r *report) printStale(table io.Writer) {
 	}
 }
 
-func (r *report) printTargets(table io.Writer) {
-	if len(r.Targets) == 0 {
+func printTargets(table io.Writer, targets []target) {
+	if len(targets) == 0 {
 		return
 	}
 	fmt.Fprint(table, "\ntarget\tof\tmeasured\tlowest\thighest\tfloor\tlimit\t\t\n")
-	for _, t := range r.Targets {
+	for _, t := range targets {
 		floor := ""
 		if t.Floor != nil {
 			floor = show("%.2f", float64(*t.Floor))
