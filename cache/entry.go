@@ -2,7 +2,9 @@ package cache
 
 import (
 	"encoding/binary"
+	"math"
 	"math/bits"
+	"math/rand/v2"
 	"slices"
 	"time"
 	"unsafe"
@@ -91,14 +93,33 @@ const jitter = 10
 // than a tenth, so that entries that were filled together do not expire together. A ttl of zero or
 // less allows nothing.
 func (e *Entry) Expired(key Key, now int64, ttl time.Duration) bool {
+	return e.Left(key, now, ttl) <= 0
+}
+
+// Left returns for how many nanoseconds the entry is young enough yet in the sense of Expired. It is not above zero for one that is
+// expired, and says since when it is.
+func (e *Entry) Left(key Key, now int64, ttl time.Duration) int64 {
 	if ttl <= 0 {
-		return true
-	}
-	if now <= e.Filled {
-		return false // filled after the caller had looked at the clock
+		return math.MinInt64
 	}
 	shorter, _ := bits.Mul64(uint64(ttl)/jitter, binary.LittleEndian.Uint64(key[24:]))
-	return uint64(now)-uint64(e.Filled) >= uint64(ttl)-shorter
+	left := int64(uint64(ttl) - shorter)
+	if now <= e.Filled {
+		return left // filled after the caller had looked at the clock
+	}
+	age := uint64(now) - uint64(e.Filled)
+	if age > math.MaxInt64 {
+		return math.MinInt64
+	}
+	return left - int64(age)
+}
+
+// Early tells, by a draw, whether an entry should be filled anew now, though it may be served for left nanoseconds yet: the more likely
+// the nearer the end and the longer the upstream takes, so that of many readers of a hot entry one is about in time. Beta is 1 for the
+// draw that is optimal, more for earlier ones (Vattani, Chierichetti, Lowenstein: Optimal Probabilistic Cache Stampede Prevention, VLDB
+// 2015, section 4).
+func (e *Entry) Early(left int64, beta float64) bool {
+	return rand.ExpFloat64()*beta*float64(e.Origin) >= float64(left)
 }
 
 // Clock returns the time in nanoseconds since some fixed point; it never goes back.

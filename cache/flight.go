@@ -73,6 +73,20 @@ func (fs *Flights) Join(key Key) (f *Flight, leader bool) {
 	return f, true
 }
 
+// Lead begins the flight of the key for a caller that would not wait; nil when there is one already. The caller must call Finish, as a
+// leader does.
+func (fs *Flights) Lead(key Key) *Flight {
+	s := fs.shard(&key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.flights[key] != nil {
+		return nil
+	}
+	f := &Flight{flights: fs, key: key}
+	s.flights[key] = f
+	return f
+}
+
 // Finish ends the flight and wakes its followers with the entry, nil when there is nothing to
 // share: the query failed, was cancelled, or its result may not be cached. From here on a Join of
 // the key begins a new flight, so an entry for a tier must be put there before. Only the first

@@ -16,7 +16,7 @@ type Source struct {
 	Label     string            // names of the relations, for logs and statistics
 	Statement *parser.Statement // its fingerprint is the entries'
 
-	rule atomic.Pointer[sourceRule]
+	rule atomic.Pointer[Rule]
 	cost atomic.Int64 // nanoseconds; 0 as long as nothing is known
 }
 
@@ -31,26 +31,29 @@ func (s *Source) SetCost(origin int64) {
 // Cost returns about how long the upstream takes for an entry, in nanoseconds, and 0 when that is not known.
 func (s *Source) Cost() int64 { return s.cost.Load() }
 
-// sourceRule is what one policy says of the entries of a source.
-type sourceRule struct {
-	policy  uint64
-	ttl     time.Duration
-	ageOnly bool
+// Rule is what a policy says of the entries of a source. It is immutable once it is set.
+type Rule struct {
+	TTL     time.Duration
+	AgeOnly bool // their age alone decides (consistency: ttl)
+	// Revalidate and IfError are for how long after that an entry may still answer while it is filled anew, or in place of an error.
+	Revalidate, IfError time.Duration
+
+	policy uint64
 }
 
-// SetRule notes what the policy with this number says: how long entries live, and whether their age alone decides (consistency: ttl).
-// It holds for entries that exist already, too.
-func (s *Source) SetRule(policy uint64, ttl time.Duration, ageOnly bool) {
-	s.rule.Store(&sourceRule{policy, ttl, ageOnly})
+// SetRule notes what the policy with this number says. It holds for entries that exist already, too.
+func (s *Source) SetRule(policy uint64, r Rule) *Rule {
+	r.policy = policy
+	s.rule.Store(&r)
+	return &r
 }
 
-// Rule returns what SetRule noted last. Ok is false when that was under another policy: then it must be decided anew.
-func (s *Source) Rule(policy uint64) (ttl time.Duration, ageOnly, ok bool) {
-	r := s.rule.Load()
-	if r == nil || r.policy != policy {
-		return 0, false, false
+// Rule returns what SetRule noted last, nil when that was under another policy: then it must be decided anew.
+func (s *Source) Rule(policy uint64) *Rule {
+	if r := s.rule.Load(); r != nil && r.policy == policy {
+		return r
 	}
-	return r.ttl, r.ageOnly, true
+	return nil
 }
 
 // Names tells whether the entries depend on the table, given as schema.name, or as name in any schema.

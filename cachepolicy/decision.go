@@ -117,8 +117,11 @@ type Decision struct {
 	TTL         time.Duration
 	MaxResult   int // bytes
 	Consistency Consistency
-	Rule        *Rule    // the rule that decided, nil for the defaults
-	Relations   []uint32 // OIDs of everything that the answer depends on, expanded, sorted
+	// StaleWhileRevalidate and StaleIfError are those of the rule: 0 for not at all.
+	StaleWhileRevalidate, StaleIfError time.Duration
+
+	Rule      *Rule    // the rule that decided, nil for the defaults
+	Relations []uint32 // OIDs of everything that the answer depends on, expanded, sorted
 	// Settings are the custom settings (app.tenant) that the answer depends on: lower case, sorted, once each. The key of a
 	// cached answer must hold the value of each, and tell one that is not set from an empty one.
 	Settings []string
@@ -126,3 +129,6 @@ type Decision struct {
 	// changed goes on under the policies of then: PostgreSQL does not plan it anew (plancache.c looks at the user and row_security only).
 	RowSecurity bool
 }
+
+// Kept is how long an answer is of use to anybody.
+func (d *Decision) Kept() time.Duration { return d.TTL + max(d.StaleWhileRevalidate, d.StaleIfError) }

@@ -42,6 +42,7 @@ func (p *Policy) decide(s *subject) Decision {
 		if rule.Consistency != nil {
 			d.Consistency = *rule.Consistency
 		}
+		d.StaleWhileRevalidate, d.StaleIfError = rule.StaleWhileRevalidate, rule.StaleIfError
 		if rule.Cache == CacheNever {
 			d.Verdict, d.Reason, d.Detail = Bypass, ReasonRuleNever, rule.Name
 		}

@@ -39,7 +39,14 @@ type Rule struct {
 	Cache       Caching       `yaml:"cache"`       // "never" turns the cache off
 	MaxResult   Bytes         `yaml:"max_result"`  // 0: the policy's
 	Consistency *Consistency  `yaml:"consistency"` // nil: the policy's
+	// StaleWhileRevalidate is for how long after its TTL an answer is still given, while it is asked for anew in the background;
+	// StaleIfError for how long it stands in for an error of the server. 0: not at all.
+	StaleWhileRevalidate time.Duration `yaml:"stale_while_revalidate"`
+	StaleIfError         time.Duration `yaml:"stale_if_error"`
 }
+
+// MaxStale is the greatest value of StaleWhileRevalidate and StaleIfError.
+const MaxStale = 24 * time.Hour
 
 // Match says which statements a rule is for. All parts that are given must match; a rule without any matches everything.
 //
@@ -99,6 +106,19 @@ func (p *Policy) Compile() error {
 		at := "rules[" + strconv.Itoa(i) + "]"
 		if r.TTL < 0 {
 			defect(at+".ttl", "must not be negative", r.TTL.String())
+		}
+		for _, stale := range []struct {
+			key string
+			by  time.Duration
+		}{{"stale_while_revalidate", r.StaleWhileRevalidate}, {"stale_if_error", r.StaleIfError}} {
+			switch {
+			case stale.by < 0:
+				defect(at+"."+stale.key, "must not be negative", stale.by.String())
+			case stale.by > MaxStale:
+				defect(at+"."+stale.key, "must be at most 24h", stale.by.String())
+			case stale.by > 0 && r.Cache == CacheNever:
+				defect(at+"."+stale.key, "has no meaning with cache: never", stale.by.String())
+			}
 		}
 		if r.MaxResult < 0 {
 			defect(at+".max_result", "must not be negative", "")

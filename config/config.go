@@ -43,6 +43,8 @@ type Config struct {
 	L1Size int64
 	// StatementCache is the bound of the cache of analysed statements in bytes.
 	StatementCache int64
+	// EarlyRefresh is how early hot results are refreshed: 1 is optimal, 0 is never.
+	EarlyRefresh float64
 	// FlightWait is how long a miss waits for another one with the same key.
 	FlightWait time.Duration
 
@@ -85,6 +87,7 @@ func Defaults() *Config {
 		L1Size:          256 << 20,
 		StatementCache:  64 << 20,
 		FlightWait:      2 * time.Second,
+		EarlyRefresh:    1,
 		Replication:     "auto",
 		CatalogInterval: 30 * time.Second,
 		MaxConnections:  1000,

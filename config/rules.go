@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,6 +34,9 @@ func parseConsistency(s string) (cachepolicy.Consistency, error) {
 	return cachepolicy.Strict, oneOf(s, "strict", "session", "ttl")
 }
 
+// ruleActs are the keys of a rule that say what happens.
+var ruleActs = []string{"ttl", "cache", "max_result", "consistency", "stale_while_revalidate", "stale_if_error"}
+
 // rules decodes the list of rules.
 func (f *file) rules(node ast.Node) {
 	list, ok := f.list(node, "rules")
@@ -49,6 +53,13 @@ func (f *file) rules(node ast.Node) {
 		f.rule(item, path, &rules[i])
 	}
 	f.config.Policy.Rules = rules
+}
+
+func parseStale(s string, to *time.Duration) (err error) {
+	if *to, err = ParseDuration(s); err == nil && *to > cachepolicy.MaxStale {
+		err = fmt.Errorf("%q is too long: at most %s", s, FormatDuration(cachepolicy.MaxStale))
+	}
+	return err
 }
 
 func (f *file) list(node ast.Node, path string) ([]ast.Node, bool) {
@@ -68,14 +79,14 @@ func (f *file) rule(node ast.Node, path string, r *cachepolicy.Rule) {
 		return
 	}
 	if len(entries) == 0 {
-		f.fail(lineOf(node), path, "an empty rule: it needs match and one of ttl, cache, max_result, consistency")
+		f.fail(lineOf(node), path, "an empty rule: it needs match and one of %s", strings.Join(ruleActs, ", "))
 		return
 	}
 	acts := false
 	for _, e := range entries {
 		at := join(path, e.key)
 		f.lines[at] = e.line
-		acts = acts || e.key == "ttl" || e.key == "cache" || e.key == "max_result" || e.key == "consistency"
+		acts = acts || slices.Contains(ruleActs, e.key)
 		if e.key == "match" {
 			f.match(e.value, at, &r.Match)
 			continue
@@ -91,6 +102,10 @@ func (f *file) rule(node ast.Node, path string, r *cachepolicy.Rule) {
 				}
 				return err
 			}
+		case "stale_while_revalidate":
+			set = func(s string) error { return parseStale(s, &r.StaleWhileRevalidate) }
+		case "stale_if_error":
+			set = func(s string) error { return parseStale(s, &r.StaleIfError) }
 		case "cache":
 			set = func(s string) error {
 				switch s {
@@ -113,8 +128,7 @@ func (f *file) rule(node ast.Node, path string, r *cachepolicy.Rule) {
 				return err
 			}
 		default:
-			f.fail(e.line, at, "unknown key%s", suggestion(e.key,
-				[]string{"name", "match", "ttl", "cache", "max_result", "consistency"}))
+			f.fail(e.line, at, "unknown key%s", suggestion(e.key, append([]string{"name", "match"}, ruleActs...)))
 			continue
 		}
 		if v, ok := f.scalar(e.value, at); ok {
@@ -124,7 +138,7 @@ func (f *file) rule(node ast.Node, path string, r *cachepolicy.Rule) {
 		}
 	}
 	if !acts && len(entries) > 0 {
-		f.fail(lineOf(node), path, "the rule says nothing: it needs one of ttl, cache, max_result, consistency")
+		f.fail(lineOf(node), path, "the rule says nothing: it needs one of %s", strings.Join(ruleActs, ", "))
 	}
 }
 

@@ -94,6 +94,13 @@ func settings() []setting {
 			func(c *Config) *int64 { return &c.StatementCache }),
 		duration("flight-wait", "cache.flight_wait", "how long a miss waits for another one with the same key, here or in another pgrecall", 0, time.Minute,
 			func(c *Config) *time.Duration { return &c.FlightWait }),
+		{flag: "early-refresh", path: "cache.early_refresh", value: "N", reload: true,
+			usage: "how early hot results are asked for anew before their TTL is over, 1 being best for most, up to 100; 0 or off for never",
+			get:   func(c *Config) []string { return []string{strconv.FormatFloat(c.EarlyRefresh, 'f', -1, 64)} },
+			set: func(c *Config, v []string) (err error) {
+				c.EarlyRefresh, err = parseFactor(v[0], 100)
+				return err
+			}},
 		reloadable(duration("default-ttl", "cache.default_ttl", "how long results without a rule of their own are kept", time.Millisecond, 0,
 			func(c *Config) *time.Duration { return &c.Policy.DefaultTTL })),
 		{flag: "max-result", path: "cache.max_result", value: "BYTES", reload: true,

@@ -120,6 +120,18 @@ func FormatShare(share float64) string {
 	return strconv.FormatFloat(math.Round(share*1e12)/1e10, 'f', -1, 64) + "%"
 }
 
+// parseFactor reads a number from 0 to high, off being 0.
+func parseFactor(s string, high float64) (float64, error) {
+	if s == "off" {
+		return 0, nil
+	}
+	n, err := strconv.ParseFloat(s, 64)
+	if err != nil || strings.Trim(s, "0123456789.") != "" || n > high {
+		return 0, fmt.Errorf("%q is not a number from 0 to %g, or off", s, high)
+	}
+	return n, nil
+}
+
 func oneOf(s string, words ...string) error {
 	if slices.Contains(words, s) {
 		return nil

@@ -33,6 +33,9 @@ func (s *session) countHit(entry *cache.Entry) {
 		o, f.fetched, f.fetches = outcomeHitShared, nil, f.fetches+1
 	}
 	s.srv.metrics.hit(o, entry.Origin)
+	if s.staleness(entry) != "" {
+		s.srv.metrics.stale[staleRevalidate].Add(1)
+	}
 }
 
 // observeHits measures answers from the cache that have been sent.

@@ -184,9 +184,10 @@ func (s *session) deliver(chunk []byte) error {
 	}
 	if b.delivered != 0 {
 		s.pending.Add(-b.delivered)
+		s.answers.Add(uint32(b.delivered))
 		b.delivered = 0
 	}
-	idle := s.pending.Load() == 0 && b.status == wire.StatusIdle
+	idle := s.pending.Load() == s.background.Load() && b.status == wire.StatusIdle
 	s.clientMutex.Unlock()
 	if err == nil && idle && s.closing.Load() {
 		s.goodbye()

@@ -28,9 +28,12 @@ func (k expectKind) endsCycle() bool {
 
 // expectation is one message that was forwarded and is not answered yet.
 type expectation struct {
-	kind     expectKind
-	swallow  bool // injected by pgrecall: the client must not see the answer
-	quiet    bool // ... nor an error
+	kind    expectKind
+	swallow bool // injected by pgrecall: the client must not see the answer
+	quiet   bool // ... nor an error
+	// background messages are pgrecall's own that nobody waits for; a notice in the answer is not for the client either.
+	background bool
+
 	outcome  outcome
 	fill     *fill
 	portal   *portal

@@ -294,6 +294,7 @@ func (s *session) handlePassword(message []byte) (stop bool) {
 func (s *session) startCycle() {
 	f := &s.frontend
 	f.known = s.idle() && !f.unsynced
+	f.due.entry = nil
 	f.cycles++
 	if s.srv.CatalogWait > 0 && f.known && f.database != nil && f.database.watcher != nil {
 		f.database.watcher.Await(s.done, s.srv.CatalogWait)

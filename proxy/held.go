@@ -15,7 +15,7 @@ func (s *session) answerHeld() {
 	out := f.out[:0]
 	hits := 0
 	var parts [][]byte // only for large results
-	var check sampledHit
+	var check, renew sampledHit
 	add := func(b []byte) {
 		if len(out)+len(b) <= copyLimit {
 			out = append(out, b...)
@@ -41,6 +41,7 @@ func (s *session) answerHeld() {
 				}
 			}
 			check.bind(h, f.in.buf[at:at+h.size])
+			renew.bind(h, f.in.buf[at:at+h.size])
 		case wire.Describe:
 			if h.kind == 'S' {
 				add(h.entry.Parameters)
@@ -48,7 +49,7 @@ func (s *session) answerHeld() {
 			add(h.entry.Row)
 		case wire.Execute:
 			if f.scope != nil && f.scope.trace {
-				add(s.traceHit(h.entry))
+				add(s.traceHit(h.entry, s.staleness(h.entry)))
 			}
 			add(h.entry.Data)
 			h.portal.executed = true
@@ -56,6 +57,9 @@ func (s *session) answerHeld() {
 			hits++
 			if s.sampled() && last == wire.Sync {
 				check.execute(h)
+			}
+			if h.entry == f.due.entry && last == wire.Sync {
+				renew.execute(h)
 			}
 		case wire.Close:
 			out = append(out, wire.CloseCompleteMessage...)
@@ -81,12 +85,15 @@ func (s *session) answerHeld() {
 	f.out = out[:0]
 	s.observeHits(hits)
 	s.finishFlight()
+	if renew.entry != nil {
+		s.refreshPortal(renew.portal, renew.tail)
+	}
 	if check.entry != nil && s.verifiable() {
 		s.verifyPortal(check.portal, check.entry, check.tail)
 	}
 }
 
-// sampledHit is a hit in a held cycle that is to be verified.
+// sampledHit is a hit in a held cycle that is to be verified or refreshed.
 type sampledHit struct {
 	bound   *portal // by the last Bind message
 	message []byte  // that one, in the inbox

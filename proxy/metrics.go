@@ -42,6 +42,8 @@ type metrics struct {
 	verifications [verdicts]prometheus.Counter
 	verdictCounts [verdicts]atomic.Int64
 	confused      prometheus.Counter
+	refreshes     [refreshReasons]atomic.Int64
+	stale         [staleReasons]atomic.Int64
 	orphans       atomic.Int64
 	clients       atomic.Int64
 	upstreams     atomic.Int64
@@ -94,7 +96,7 @@ func newMetrics(r prometheus.Registerer, srv *Server) *metrics {
 		gauge("pgrecall_unknown_outcomes", "Sessions that ended while the outcome of their writes was unknown, and whose backend may still run.", func() float64 { return float64(m.orphans.Load()) }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "pgrecall_upstream_seconds_saved_total", Help: "Time that the upstream took for the answers that came from the cache."},
 			func() float64 { return float64(m.saved.Load()) / 1e9 }),
-		&tierCollector{srv: srv},
+		&tierCollector{srv: srv}, &refreshCollector{m},
 	)
 	return m
 }

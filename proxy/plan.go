@@ -143,8 +143,14 @@ func (srv *Server) newSource(p *plan) *cache.Source {
 		}
 		source.Label += r.Schema + "." + r.Name
 	}
-	source.SetRule(p.policy.number, p.decision.TTL, p.decision.Consistency == cachepolicy.TTL)
+	source.SetRule(p.policy.number, p.rule())
 	return source
+}
+
+// rule is what the decision says of entries.
+func (p *plan) rule() cache.Rule {
+	d := &p.decision
+	return cache.Rule{TTL: d.TTL, AgeOnly: d.Consistency == cachepolicy.TTL, Revalidate: d.StaleWhileRevalidate, IfError: d.StaleIfError}
 }
 
 // writeSlots returns the slots of what a statement touches.

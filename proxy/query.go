@@ -61,6 +61,7 @@ func (s *session) handleQuery(message []byte) {
 		if reason == cachepolicy.ReasonNone {
 			var answered bool
 			if fl, answered = s.missQuery(p, canonical, directive); answered {
+				s.refreshQuery(text)
 				return
 			}
 			outcome, reason = fl.outcome()
@@ -155,7 +156,7 @@ func (s *session) hitQuery(text, canonical []byte, directive parser.Directive) b
 		return false
 	}
 	s.answerQuery(entry)
-	if s.sampled() && s.verifiable() {
+	if s.refreshQuery(text); s.sampled() && s.verifiable() {
 		s.verifyQuery(key, entry, text)
 	}
 	return true
@@ -169,7 +170,7 @@ func (s *session) answerQuery(entry *cache.Entry) {
 	s.countHit(entry)
 	out := f.out[:0]
 	if f.scope.trace {
-		s.answer(s.traceHit(entry))
+		s.answer(s.traceHit(entry, s.staleness(entry)))
 	}
 	if len(entry.Row)+len(entry.Data) <= copyLimit {
 		out = append(append(out, entry.Row...), entry.Data...)
@@ -266,12 +267,9 @@ func (s *session) board(p *plan, key cache.Key, directive parser.Directive) (*ca
 	for range 2 {
 		flight, leader := s.srv.flights.Join(key)
 		if leader {
-			if entry := s.fetch(p, key, flight); entry != nil {
+			if entry := s.fetch(p, key, flight); entry != nil && s.fresh(key, entry, directive) {
 				flight.Finish(entry)
-				if s.fresh(key, entry, directive) {
-					return nil, entry
-				}
-				return nil, nil
+				return nil, entry
 			}
 			if s.wasCancelled.Load() { // while it waited for another process
 				flight.Finish(nil)
@@ -317,28 +315,41 @@ func (s *session) lookup(key cache.Key, directive parser.Directive) *cache.Entry
 func (s *session) fresh(key cache.Key, entry *cache.Entry, directive parser.Directive) bool {
 	live := s.srv.fleet == nil || s.srv.fleet.Live() // before the stamp is looked at
 	number := s.srv.policy.Load().number
-	ttl, ageOnly, ok := entry.Source.Rule(number)
-	if !ok { // the policy has changed since
+	rule := entry.Source.Rule(number)
+	if rule == nil { // the policy has changed since
 		p := s.plan(entry.Source.Statement)
 		if p.decision.Verdict != cachepolicy.Cache {
 			return false
 		}
-		ttl, ageOnly = p.decision.TTL, p.decision.Consistency == cachepolicy.TTL
-		entry.Source.SetRule(number, ttl, ageOnly)
+		rule = entry.Source.SetRule(number, p.rule())
 	}
-	if directive.TTL != "" {
-		if d, err := time.ParseDuration(directive.TTL); err == nil {
-			ttl = d
-		}
-	}
-	if s.ageOnly(ageOnly) {
-		if s.srv.slots.Load(entry.Stamp[0].Slot) != entry.Stamp[0].Word {
-			return false
-		}
-	} else if !s.srv.slots.Valid(entry.Stamp) || !live && s.needsCertainty() {
+	if ageOnly := s.ageOnly(rule.AgeOnly); !s.srv.holds(entry, ageOnly) || !ageOnly && !live && s.needsCertainty() {
 		return false
 	}
-	return !entry.Expired(key, s.frontend.received, ttl)
+	left := entry.Left(key, s.frontend.received, ttlOf(rule, directive))
+	if left > 0 && left >= entry.Origin*s.srv.early.reach.Load() {
+		return true
+	}
+	return s.nearEnd(key, entry, rule, directive, left)
+}
+
+// ttlOf returns how long an entry may answer a statement.
+func ttlOf(rule *cache.Rule, directive parser.Directive) time.Duration {
+	if directive.TTL != "" {
+		if d, err := time.ParseDuration(directive.TTL); err == nil {
+			return d
+		}
+	}
+	return rule.TTL
+}
+
+// holds tells whether nothing that an entry depends on has changed or is about to; where its age alone decides, whether no definition and
+// no right has.
+func (srv *Server) holds(entry *cache.Entry, ageOnly bool) bool {
+	if ageOnly {
+		return srv.slots.Load(entry.Stamp[0].Slot) == entry.Stamp[0].Word
+	}
+	return srv.slots.Valid(entry.Stamp)
 }
 
 // needsCertainty tells whether a hit has to be sure of what other proxies did.

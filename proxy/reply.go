@@ -14,6 +14,9 @@ func (s *session) answered(e expectation) {
 	if e.swallow {
 		// Nobody waits for it but the frontend side, which knows by the probe; there may be nothing to write.
 		s.clientMutex.Lock()
+		if e.background {
+			s.background.Add(-1)
+		}
 		s.pending.Add(-1)
 		s.clientMutex.Unlock()
 		return
@@ -58,8 +61,7 @@ func (s *session) backendMessage(typ byte, message []byte) (swallow bool, replac
 		}
 		return false, nil, nil
 	case wire.NoticeResponse:
-		s.spoilFill()
-		return false, nil, nil
+		return s.spoilFill(), nil, nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -119,7 +121,7 @@ func (s *session) backendMessage(typ byte, message []byte) (swallow bool, replac
 		if b.change != nil {
 			b.change.failed = true
 		}
-		swallow = s.errorResponse()
+		swallow = s.errorResponse() && !b.saidFatal
 	case wire.ParseComplete:
 		swallow = s.popKind(typ, expectParse)
 	case wire.BindComplete:
@@ -157,10 +159,16 @@ func (s *session) backendMessage(typ byte, message []byte) (swallow bool, replac
 	return swallow, replace, nil
 }
 
-func (s *session) spoilFill() {
-	if f := s.frontFill(); f != nil {
-		f.abort()
+// spoilFill gives up the fill of the message that is being answered, and tells whether that is one which nobody waits for.
+func (s *session) spoilFill() (background bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.queue.front()
+	if e == nil {
+		return false
 	}
+	e.fill.abort()
+	return e.background
 }
 
 // described handles RowDescription and NoData: the answer to Describe, or the start of a simple query's result.

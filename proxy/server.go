@@ -46,6 +46,7 @@ type Options struct {
 	Limits          Limits
 	CacheMode       string        // "on", "off" or "shadow"
 	Verify          float64       // share of hits that are checked in the background, 0 to 1; see SetVerify
+	EarlyRefresh    float64       // how early hot entries are refreshed; see SetEarlyRefresh
 	CatalogInterval time.Duration // between checks for definitions that changed elsewhere
 	CatalogWait     time.Duration // how long a statement waits for the catalog after definitions changed; 0: it is forwarded
 	Fleet           *Fleet        // nil: this is the only pgrecall in front of the upstream
@@ -73,6 +74,7 @@ type Server struct {
 	shadow      bool     // nothing is served
 	blind       blinding // of hashes in logs
 	verify      atomic.Uint64
+	early       early
 	doubts      doubts
 
 	uncached uncached
@@ -155,6 +157,7 @@ func NewServer(o Options) (*Server, error) {
 	s.orphans.server = s
 	s.policy.Store(&policyEpoch{o.Policy, 1})
 	s.SetVerify(o.Verify)
+	s.SetEarlyRefresh(o.EarlyRefresh)
 	s.uncached = newUncached()
 	s.metrics = newMetrics(o.Registerer, s)
 	if o.Fleet != nil && s.caching {

@@ -34,7 +34,9 @@ type session struct {
 	// clientMutex guards writes to the client. Pending is decremented and status written under it, after the answers have been
 	// written, so that whoever holds it and sees nothing pending may write.
 	clientMutex sync.Mutex
-	pending     atomic.Int32 // forwarded messages whose answers the client has not got
+	pending     atomic.Int32  // forwarded messages whose answers the client has not got
+	background  atomic.Int32  // of these, what nobody waits for; added after, taken off before
+	answers     atomic.Uint32 // that the client has got
 	status      atomic.Uint32
 
 	mu       sync.Mutex // guards queue and skipping
@@ -79,6 +81,7 @@ type frontend struct {
 	untilCheck int          // hits until one is verified
 	fetched    *cache.Entry // that came from L2 for the answer in hand
 	fetches    int          // such answers that were counted and not measured yet
+	due        due          // to be filled anew
 	filled     filled
 	// Settings that are followed without asking the server; see change.go and custom.go.
 	defined       string         // settings with a dot that extensions define, each between \x01
@@ -277,6 +280,9 @@ func (s *session) push(e expectation) {
 	s.skipping = false
 	s.queue.push(e)
 	s.pending.Add(1)
+	if e.background {
+		s.background.Add(1)
+	}
 	s.mu.Unlock()
 }
 
@@ -297,7 +303,7 @@ func (s *session) idle() bool {
 	// The answer may be on its way: the backend side writes it and then says so under the mutex.
 	s.clientMutex.Lock()
 	defer s.clientMutex.Unlock()
-	return s.pending.Load() == 0
+	return s.pending.Load() == s.background.Load()
 }
 
 // closeWhenIdle ends the session at once when it is idle outside a transaction block, else as soon as it is.
@@ -306,7 +312,7 @@ func (s *session) closeWhenIdle() {
 	if !s.clientMutex.TryLock() { // somebody writes to the client: it is not idle
 		return
 	}
-	idle := s.pending.Load() == 0 && byte(s.status.Load()) != wire.StatusInTransaction && byte(s.status.Load()) != wire.StatusFailed
+	idle := s.pending.Load() == s.background.Load() && byte(s.status.Load()) != wire.StatusInTransaction && byte(s.status.Load()) != wire.StatusFailed
 	s.clientMutex.Unlock()
 	if idle {
 		s.goodbye()

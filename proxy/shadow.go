@@ -49,8 +49,8 @@ func (s *session) compare(f *fill, directive parser.Directive) {
 
 // servedByAge tells whether an entry may be served though what it depends on has changed: then a difference proves nothing.
 func (s *session) servedByAge(entry *cache.Entry) bool {
-	_, ageOnly, _ := entry.Source.Rule(s.srv.policy.Load().number)
-	return s.ageOnly(ageOnly)
+	rule := entry.Source.Rule(s.srv.policy.Load().number)
+	return s.ageOnly(rule != nil && rule.AgeOnly)
 }
 
 // abandon counts a comparison whose answer has not come whole.

@@ -138,6 +138,9 @@ func (s *session) take(p *plan, key cache.Key, name string) (*cache.Entry, findi
 	if len(entry.Data) > 0 { // not a description
 		p.source.SetCost(entry.Origin)
 	}
+	if entry.Expired(key, cache.Monotonic(), p.decision.TTL+p.decision.StaleWhileRevalidate) {
+		return nil, outdated // it may stand in for an error yet
+	}
 	s.frontend.fetched = entry
 	return entry, taken
 }
@@ -185,7 +188,7 @@ func (sh *shared) put(o *offer) {
 		_ = sh.Store.Delete(ctx, o.lease)
 		return
 	}
-	ttl := o.plan.decision.TTL
+	ttl := o.plan.decision.Kept()
 	value, err := sh.Codec.Encode(nil, o.key, &codec.Item{
 		Position: o.position, TTL: ttl, Created: time.Now().UnixNano(), Origin: time.Duration(o.entry.Origin),
 		Parameters: o.entry.Parameters, Row: o.entry.Row, Data: o.entry.Data,

@@ -17,13 +17,17 @@ type Status struct {
 	SavedSeconds float64          `json:"saved_seconds"`
 	// Verifications counts comparisons with the server by result: same, different, inconclusive.
 	Verifications map[string]int64 `json:"verifications"`
-	Doubts        []Doubt          `json:"doubts,omitempty"` // shapes that are not cached because they differed
-	Clients       int64            `json:"clients"`
-	Upstreams     int64            `json:"upstreams"`
-	L1            cache.Stats      `json:"l1"`
-	L2            *SharedStatus    `json:"l2,omitempty"`    // nil without L2
-	Fleet         *bus.Stats       `json:"fleet,omitempty"` // nil where this is the only pgrecall
-	Databases     []DatabaseStatus `json:"databases"`
+	// Refreshes counts entries that were asked for anew in the background, by reason: early, stale.
+	Refreshes map[string]int64 `json:"refreshes"`
+	// StaleAnswers counts answers given past their lifetime, by reason: revalidate, error.
+	StaleAnswers map[string]int64 `json:"stale_answers"`
+	Doubts       []Doubt          `json:"doubts,omitempty"` // shapes that are not cached because they differed
+	Clients      int64            `json:"clients"`
+	Upstreams    int64            `json:"upstreams"`
+	L1           cache.Stats      `json:"l1"`
+	L2           *SharedStatus    `json:"l2,omitempty"`    // nil without L2
+	Fleet        *bus.Stats       `json:"fleet,omitempty"` // nil where this is the only pgrecall
+	Databases    []DatabaseStatus `json:"databases"`
 }
 
 // DatabaseStatus is the state of one database's catalog.
@@ -38,7 +42,7 @@ func (srv *Server) Status() Status {
 	m := srv.metrics
 	st := Status{
 		Outcomes: map[string]int64{}, Bypasses: map[string]int64{}, SavedSeconds: float64(m.saved.Load()) / 1e9,
-		Verifications: map[string]int64{}, Doubts: srv.Doubts(),
+		Verifications: map[string]int64{}, Refreshes: map[string]int64{}, StaleAnswers: map[string]int64{}, Doubts: srv.Doubts(),
 		Clients: m.clients.Load(), Upstreams: m.upstreams.Load(), L1: srv.L1.Stats(),
 	}
 	if srv.fleet != nil {
@@ -53,6 +57,12 @@ func (srv *Server) Status() Status {
 	}
 	for v, name := range verdictNames {
 		st.Verifications[name] = m.verdictCounts[v].Load()
+	}
+	for reason, name := range refreshNames {
+		st.Refreshes[name] = m.refreshes[reason].Load()
+	}
+	for reason, name := range staleNames {
+		st.StaleAnswers[name] = m.stale[reason].Load()
 	}
 	for reason, n := range m.bypassCounts {
 		if v := n.Load(); v > 0 {

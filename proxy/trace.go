@@ -13,15 +13,20 @@ import (
 
 // The notices of SET pgrecall.trace = on: one before the end of each answer, in words that a program can split.
 
-// traceHit tells of an answer from the cache.
-func (s *session) traceHit(entry *cache.Entry) []byte {
+// traceHit tells of an answer from the cache, and why it is given past its lifetime, "" where it is not.
+func (s *session) traceHit(entry *cache.Entry, stale string) []byte {
 	now := cache.Monotonic()
 	var b strings.Builder
-	b.WriteString("pgrecall: source=l1 age=")
+	b.WriteString("pgrecall: source=l1")
+	if stale != "" {
+		b.WriteString(" stale=")
+		b.WriteString(stale)
+	}
+	b.WriteString(" age=")
 	b.WriteString(seconds(now - entry.Filled))
-	if ttl, _, ok := entry.Source.Rule(s.srv.policy.Load().number); ok {
+	if rule := entry.Source.Rule(s.srv.policy.Load().number); rule != nil {
 		b.WriteString(" ttl=")
-		b.WriteString(ttl.String())
+		b.WriteString(rule.TTL.String())
 	}
 	b.WriteString(" tables=")
 	b.WriteString(entry.Source.Label)

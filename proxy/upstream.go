@@ -98,33 +98,70 @@ func startTLS(ctx context.Context, conn net.Conn, config *tls.Config) (net.Conn,
 var sslRequest = []byte{0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f}
 
 // forwardCancel passes a CancelRequest on to the upstream and wakes the session that it is for, where that waits for
-// another one's result.
+// another one's result. Where the upstream is at work on something of pgrecall's own, that ends, and the request is sent once more for what
+// the client waits for. The client's connection stays open until then: it takes the end of it for the end of the matter.
 func (srv *Server) forwardCancel(packet *wire.Startup) {
 	srv.mu.Lock()
 	s := srv.cancelKeys[string(packet.Raw[8:])]
 	srv.mu.Unlock()
-	if s != nil {
-		s.cancelWait()
-	}
 	ctx, cancel := context.WithTimeout(srv.ctx, connectTimeout)
 	defer cancel()
+	if s == nil {
+		_ = srv.sendCancel(ctx, packet, nil)
+		return
+	}
+	s.cancelWait()
+	answers, behind := s.behind()
+	if srv.sendCancel(ctx, packet, s) && behind && s.awaitForeground(ctx) && s.answers.Load() == answers {
+		_ = srv.sendCancel(ctx, packet, s)
+	}
+}
+
+// behind tells whether the client waits for an answer that comes behind what is pgrecall's own, and how many it has got.
+func (s *session) behind() (answers uint32, behind bool) {
+	s.clientMutex.Lock()
+	defer s.clientMutex.Unlock()
+	background := s.background.Load()
+	return s.answers.Load(), background > 0 && s.pending.Load() > background
+}
+
+// awaitForeground waits until nothing of pgrecall's own is under way upstream.
+func (s *session) awaitForeground(ctx context.Context) bool {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for s.background.Load() > 0 {
+		select {
+		case <-tick.C:
+		case <-s.done:
+			return false
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
+}
+
+// sendCancel sends a CancelRequest on a connection of its own to the upstream, the host that the session is connected to where there is
+// one, and tells whether the server has got it.
+func (srv *Server) sendCancel(ctx context.Context, packet *wire.Startup, s *session) bool {
 	var conn *upstreamConn
 	var err error
-	if s != nil { // the host that this session is connected to
+	if s != nil {
 		conn, err = dialTarget(ctx, s.upstream.target, connectTimeout)
 	} else {
 		conn, err = srv.dialUpstream(ctx)
 	}
 	if err != nil {
 		srv.Logger.Warn("cannot forward a cancel request", "error", err)
-		return
+		return false
 	}
 	defer func() { _ = conn.Close() }()
 	_ = conn.SetDeadline(time.Now().Add(connectTimeout))
 	if _, err := conn.Write(packet.Raw); err != nil {
 		srv.Logger.Warn("cannot forward a cancel request", "error", err)
-		return
+		return false
 	}
 	// The server closes the connection once the signal has been sent: clients wait for that.
 	_, _ = conn.Read(make([]byte, 1))
+	return true
 }

@@ -59,28 +59,12 @@ func (s *session) verifiable() bool {
 
 // verifyQuery begins the verification of a hit in the simple protocol.
 func (s *session) verifyQuery(key cache.Key, entry *cache.Entry, text []byte) *verification {
-	b, at := wire.Begin(nil, wire.Parse)
-	b = append(append(wire.AppendString(b, probeName), text...), 0)
-	b = wire.End(append(b, 0, 0), at)
-	return s.verifyWith(key, entry, b, probeName, []byte{0, 0, 0, 0, 0, 0})
+	return s.verifyWith(key, entry, rerunQuery(text))
 }
 
 // verifyPortal begins the verification of a hit in the extended protocol. Tail is what follows the names in the Bind message.
 func (s *session) verifyPortal(po *portal, entry *cache.Entry, tail []byte) *verification {
-	p := po.prepared
-	if p.message == nil { // the server knows it by its name
-		if p.sent && !p.failed.Load() && !p.lost.Load() && s.frontend.named([]byte(p.name)) == p {
-			return s.verifyWith(po.key, entry, nil, p.name, tail)
-		}
-		return nil
-	}
-	scan := wire.Scan(p.message[wire.HeaderSize:])
-	scan.Name()
-	text, types := scan.String(), scan.Rest()
-	b, at := wire.Begin(nil, wire.Parse)
-	b = append(append(wire.AppendString(b, probeName), text...), 0)
-	b = wire.End(append(b, types...), at)
-	return s.verifyWith(po.key, entry, b, probeName, tail)
+	return s.verifyWith(po.key, entry, s.rerunPortal(po, tail))
 }
 
 // filled is the latest fill of a session in shadow mode, with what it takes to read it again.
@@ -123,47 +107,23 @@ func (s *session) verifyFill() {
 	}
 }
 
-// verifyWith reads twice with a statement, which the Parse message makes where it is not there yet.
-func (s *session) verifyWith(key cache.Key, entry *cache.Entry, parse []byte, statement string, tail []byte) *verification {
-	if s.servedByAge(entry) {
+// verifyWith reads twice.
+func (s *session) verifyWith(key cache.Key, entry *cache.Entry, r *rerun) *verification {
+	if r == nil || s.servedByAge(entry) {
 		return nil
 	}
 	v := &verification{session: s, key: key, entry: entry, done: make(chan struct{})}
-	e := expectation{swallow: true, outcome: outcomeProbe, aside: &aside{verification: v}}
-	var out []byte
-	send := func(kind expectKind, b []byte) {
-		e.kind = kind
-		s.push(e)
-		out = append(out, b...)
-	}
-	named := func(typ byte, fields ...byte) []byte {
-		b, at := wire.Begin(nil, typ)
-		if typ != wire.Execute {
-			b = append(b, fields...)
-			return wire.End(wire.AppendString(b, probeName), at)
-		}
-		return wire.End(append(wire.AppendString(b, probeName), fields...), at)
-	}
-	if parse != nil {
-		send(expectParse, parse)
+	e := errand{session: s, aside: &aside{verification: v}}
+	if r.parse != nil {
+		e.message(expectParse, r.parse, nil, nil)
 	}
 	for range 2 {
-		b, at := wire.Begin(nil, wire.Bind)
-		b = wire.AppendString(wire.AppendString(b, probeName), statement)
-		send(expectBind, wire.End(append(b, tail...), at))
-		if entry.Row != nil {
-			send(expectDescribe, named(wire.Describe, 'P'))
-		}
-		send(expectExecute, named(wire.Execute, 0, 0, 0, 0))
-		send(expectClose, named(wire.Close, 'P'))
-		send(expectSync, []byte(wire.SyncMessage))
+		e.read(r, entry.Row != nil, nil, nil)
 	}
-	if parse != nil {
-		// In a cycle of its own: an error in the one before must not leave the statement behind.
-		send(expectClose, named(wire.Close, 'S'))
-		send(expectSync, []byte(wire.SyncMessage))
+	if r.parse != nil {
+		e.drop()
 	}
-	_ = s.sendUpstream(out)
+	_ = s.sendUpstream(e.out)
 	return v
 }
 
@@ -214,8 +174,9 @@ func (v *verification) synced() {
 // servable tells whether another hit would get the entry at this moment.
 func (v *verification) servable() bool {
 	srv := v.session.srv
-	ttl, ageOnly, ok := v.entry.Source.Rule(srv.policy.Load().number)
-	return ok && !ageOnly && srv.L1.Get(v.key) == v.entry && srv.slots.Valid(v.entry.Stamp) && !v.entry.Expired(v.key, cache.Monotonic(), ttl)
+	rule := v.entry.Source.Rule(srv.policy.Load().number)
+	return rule != nil && !rule.AgeOnly && srv.L1.Get(v.key) == v.entry && srv.slots.Valid(v.entry.Stamp) &&
+		!v.entry.Expired(v.key, cache.Monotonic(), rule.TTL)
 }
 
 func (v *verification) judge() {

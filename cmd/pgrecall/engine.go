@@ -17,6 +17,8 @@ type engine interface {
 	SetPolicy(*cachepolicy.Policy)
 	// SetVerify sets the share of hits that are checked against the upstream, 0 to 1.
 	SetVerify(share float64)
+	// SetEarlyRefresh sets how early hot entries are refreshed before they expire, 0 for never.
+	SetEarlyRefresh(beta float64)
 	// Watch loads the catalog of a database before its first client comes.
 	Watch(database string)
 	// AwaitFleet waits until it is certain what other pgrecalls do; false when ctx ended before.

@@ -21,14 +21,18 @@ const explainTimeout = 30 * time.Second
 
 // explanation is what explain tells of one text.
 type explanation struct {
-	Verdict     string   `json:"verdict"` // cache, bypass, or write
-	Reason      string   `json:"reason,omitempty"`
-	Detail      string   `json:"detail,omitempty"`
-	Meaning     string   `json:"meaning,omitempty"`
-	Change      string   `json:"change,omitempty"` // what would make it cacheable
-	TTL         string   `json:"ttl,omitempty"`
-	Consistency string   `json:"consistency,omitempty"`
-	MaxResult   int      `json:"max_result_bytes,omitempty"`
+	Verdict     string `json:"verdict"` // cache, bypass, or write
+	Reason      string `json:"reason,omitempty"`
+	Detail      string `json:"detail,omitempty"`
+	Meaning     string `json:"meaning,omitempty"`
+	Change      string `json:"change,omitempty"` // what would make it cacheable
+	TTL         string `json:"ttl,omitempty"`
+	Consistency string `json:"consistency,omitempty"`
+	MaxResult   int    `json:"max_result_bytes,omitempty"`
+	// How long past its TTL an answer may be given, "" for not at all.
+	StaleWhileRevalidate string `json:"stale_while_revalidate,omitempty"`
+	StaleIfError         string `json:"stale_if_error,omitempty"`
+
 	Rule        string   `json:"rule,omitempty"`
 	Relations   []string `json:"relations,omitempty"` // that the answer depends on
 	Settings    []string `json:"settings,omitempty"`  // custom ones, likewise
@@ -146,6 +150,12 @@ func (e *explanation) cached(d cachepolicy.Decision, directive parser.Directive)
 		}
 	}
 	e.TTL = config.FormatDuration(ttl)
+	if d.StaleWhileRevalidate > 0 {
+		e.StaleWhileRevalidate = config.FormatDuration(d.StaleWhileRevalidate)
+	}
+	if d.StaleIfError > 0 {
+		e.StaleIfError = config.FormatDuration(d.StaleIfError)
+	}
 	e.Consistency = config.ConsistencyWord(d.Consistency)
 	e.MaxResult = d.MaxResult
 	if len(e.Relations) > 0 {

@@ -37,6 +37,12 @@ func (e *explanation) print(w io.Writer) {
 	line("to change", e.Change)
 	if e.TTL != "" {
 		line("ttl", e.TTL)
+		if e.StaleWhileRevalidate != "" {
+			line("stale", e.StaleWhileRevalidate+" past the TTL, while it is asked for anew (stale_while_revalidate)")
+		}
+		if e.StaleIfError != "" {
+			line("stale", e.StaleIfError+" past the TTL, in place of an error (stale_if_error)")
+		}
 		line("consistency", e.Consistency)
 		line("max result", config.FormatBytes(int64(e.MaxResult)))
 	}

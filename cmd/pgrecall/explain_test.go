@@ -45,7 +45,7 @@ func TestExplain(t *testing.T) {
 		exec("DROP OWNED BY explain_guest, explain_shop; DROP ROLE explain_guest, explain_shop")
 		_ = conn.Close(t.Context())
 	}()
-	file := writeFile(t, "rules:\n  - name: goods\n    match: {tables: [shop.goods]}\n    ttl: 5s\n  - match: {tables: [b]}\n    cache: never\ntriggers:\n  - {name: declared, table: public.declared, writes: [public.a]}\n")
+	file := writeFile(t, "rules:\n  - name: goods\n    match: {tables: [shop.goods]}\n    ttl: 5s\n    stale_while_revalidate: 30s\n    stale_if_error: 2h\n  - match: {tables: [b]}\n    cache: never\ntriggers:\n  - {name: declared, table: public.declared, writes: [public.a]}\n")
 
 	for name, test := range map[string]struct {
 		args []string
@@ -53,7 +53,7 @@ func TestExplain(t *testing.T) {
 	}{
 		"table":     {args: []string{"SELECT * FROM a WHERE id = 1"}, want: explanation{Verdict: "cache", TTL: "60s", Relations: []string{"public.a"}}},
 		"view":      {args: []string{"SELECT * FROM w"}, want: explanation{Verdict: "cache", TTL: "60s", Relations: []string{"public.a", "public.w"}}},
-		"rule":      {args: []string{"SELECT * FROM shop.goods"}, want: explanation{Verdict: "cache", TTL: "5s", Rule: "goods", Relations: []string{"shop.goods"}}},
+		"rule":      {args: []string{"SELECT * FROM shop.goods"}, want: explanation{Verdict: "cache", TTL: "5s", Rule: "goods", Relations: []string{"shop.goods"}, StaleWhileRevalidate: "30s", StaleIfError: "2h"}},
 		"never":     {args: []string{"SELECT * FROM b"}, want: explanation{Verdict: "bypass", Reason: "rule_never", Rule: "rules[1]", Relations: []string{"public.b"}}},
 		"directive": {args: []string{"SELECT * FROM a /* pgrecall: off */"}, want: explanation{Verdict: "bypass", Reason: "directive_off", Relations: []string{"public.a"}}},
 		"comment":   {args: []string{"SELECT * FROM a /* pgrecall: ttl=7s */"}, want: explanation{Verdict: "cache", TTL: "7s", Relations: []string{"public.a"}}},

@@ -139,6 +139,7 @@ func (r *reloader) reload() {
 	r.epoch++
 	r.instance.setPolicy(fresh.Policy, r.epoch, longestTTL(fresh))
 	r.instance.engine.SetVerify(fresh.Verify)
+	r.instance.engine.SetEarlyRefresh(fresh.EarlyRefresh)
 	logger.Info("configuration reloaded", "file", fresh.File, "changed", strings.Join(applied, ", "))
 	if len(restart) > 0 {
 		logger.Warn("some changes need a restart", "settings", strings.Join(restart, ", "))

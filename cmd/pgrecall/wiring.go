@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/tls"
 	"fmt"
 	"log/slog"
@@ -51,6 +52,7 @@ func newEngine(c *config.Config, up upstream, l1 *memory.Cache, f *fleet, client
 		},
 		CacheMode:       c.Cache,
 		Verify:          c.Verify,
+		EarlyRefresh:    c.EarlyRefresh,
 		CatalogInterval: c.CatalogInterval, CatalogWait: c.CatalogWait,
 	}
 	if f != nil {
@@ -63,7 +65,8 @@ func newEngine(c *config.Config, up upstream, l1 *memory.Cache, f *fleet, client
 func longestTTL(c *config.Config) time.Duration {
 	longest := c.Policy.DefaultTTL
 	for i := range c.Policy.Rules {
-		longest = max(longest, c.Policy.Rules[i].TTL)
+		r := &c.Policy.Rules[i]
+		longest = max(longest, cmp.Or(r.TTL, c.Policy.DefaultTTL)+max(r.StaleWhileRevalidate, r.StaleIfError))
 	}
 	return longest
 }
