@@ -30,8 +30,10 @@ type Entry struct {
 	// Origin is how long the upstream took to answer, in nanoseconds.
 	Origin int64
 
+	// Tenant marks whose the entry is, for flushes; 0 where it may answer anybody's statements. It is set before the entry is put into a tier.
+	Tenant uint32
 	// allocated is the size in bytes of the block that NewEntry packed the slices into.
-	allocated int
+	allocated uint32
 }
 
 // markSize is the size of a mark, and so the unit in which NewEntry allocates.
@@ -47,7 +49,7 @@ func NewEntry(parameters, row, data []byte, stamp invalidator.Stamp, source *Sou
 	// Marks come first because they need to be aligned. Grow gives all that the allocator's size
 	// class holds, which is how the entry knows what it really takes.
 	block := slices.Grow([]invalidator.Mark(nil), units)[:units]
-	e.allocated = cap(block) * markSize
+	e.allocated = uint32(cap(block) * markSize) // results are bounded by far less
 	e.Stamp = block[:len(stamp):len(stamp)]
 	copy(e.Stamp, stamp)
 	tail := block[len(stamp):]
@@ -80,7 +82,7 @@ const entryOverhead = 128 + 104
 // is not counted.
 func (e *Entry) Size() int {
 	if e.allocated != 0 {
-		return entryOverhead + e.allocated
+		return entryOverhead + int(e.allocated)
 	}
 	return entryOverhead + len(e.Parameters) + len(e.Row) + len(e.Data) + len(e.Stamp)*markSize
 }

@@ -37,6 +37,8 @@ type Config struct {
 	L2KeyFile string
 	// L2Namespace is the first part of names in L2, for installations that share a Redis.
 	L2Namespace string
+	// L2Tenant says whose results can be flushed alone: none, user or setting:NAME.
+	L2Tenant string
 	// L2Lease is how long the others wait for a pgrecall that fell silent.
 	L2Lease time.Duration
 	// L1Size is the bound of L1 in bytes.
@@ -82,6 +84,7 @@ func Defaults() *Config {
 	return &Config{
 		Listen:          []string{"127.0.0.1:6432"},
 		Admin:           "127.0.0.1:9632",
+		L2Tenant:        "none",
 		L2Lease:         time.Second,
 		Cache:           "on",
 		L1Size:          256 << 20,

@@ -86,6 +86,8 @@ func settings() []setting {
 			func(c *Config) *string { return &c.L2KeyFile }),
 		text("l2-namespace", "cache.l2.namespace", "NAME", "first part of the names in Redis, where several installations share one", nil,
 			func(c *Config) *string { return &c.L2Namespace }),
+		text("l2-tenant", "cache.l2.tenant", "none|user|setting:NAME", "whose results can be flushed alone: each role's, or those of each value of a custom setting, as setting:app.tenant", checkTenant,
+			func(c *Config) *string { return &c.L2Tenant }),
 		duration("l2-lease", "cache.l2.lease", "how long the others wait for a pgrecall that fell silent; the same for all", 100*time.Millisecond, time.Minute,
 			func(c *Config) *time.Duration { return &c.L2Lease }),
 		size("l1-size", "cache.l1_size", "memory for cached results", 1<<20, 1<<50,

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -177,6 +178,24 @@ func checkDSN(s string) error {
 		what = "not a URL" // its cause quotes parts of the text
 	}
 	return fmt.Errorf("not a DSN: %s", what)
+}
+
+// customSetting matches the names of settings that clients may make up (PostgreSQL's manual, section 20.16).
+var customSetting = regexp.MustCompile(`^[a-z_][a-z0-9_$]*(\.[a-z_][a-z0-9_$]*)+$`)
+
+func checkTenant(s string) error {
+	name, ok := strings.CutPrefix(s, "setting:")
+	switch {
+	case s == "none" || s == "user":
+		return nil
+	case !ok:
+		return fmt.Errorf("%q is not one of none, user, setting:NAME", s)
+	case !customSetting.MatchString(strings.ToLower(name)):
+		return fmt.Errorf("%q is not the name of a custom setting, such as app.tenant", name)
+	case strings.HasPrefix(strings.ToLower(name), "pgrecall."):
+		return fmt.Errorf("%q is a setting of pgrecall's own", name)
+	}
+	return nil
 }
 
 // checkRedis finds what package redis would refuse: unknown parameters, Sentinels without a master, certificates that can't be read.

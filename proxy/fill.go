@@ -17,6 +17,7 @@ type fill struct {
 	portal  *portal // extended protocol: where Describe leaves the row description
 	max     int
 	started int64
+	tenant  uint32
 	block   byte // status that ReadyForQuery must show: nothing but this read has happened
 	simple  bool
 	// comparison is of shadow mode: what the cache would have answered, nil for nothing.
@@ -126,6 +127,7 @@ func (f *fill) store(s *session) {
 	entry := cache.NewEntry(f.parameter, f.row, f.data, f.stamp, f.source, now, now-f.started)
 	if !f.only {
 		f.source.SetCost(entry.Origin)
+		entry.Tenant = f.tenant
 	}
 	s.srv.L1.Put(f.key, entry)
 	f.stored, f.entry = true, entry

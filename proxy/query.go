@@ -250,8 +250,9 @@ func (s *session) newStampedFill(p *plan, key cache.Key, flight *cache.Flight, s
 		limit = s.srv.Limits.MaxResult
 	}
 	f := &fill{key: key, flight: flight, stamp: stamp, source: p.source, max: limit, started: s.now(), block: byte(s.status.Load())}
-	if s.srv.shared != nil {
-		f.offer = &offer{key: key, position: position, plan: p, tenant: s.frontend.scope.tenant}
+	f.tenant = s.tenantMark(p)
+	if tenant, known := s.tenant(); known && s.srv.shared != nil {
+		f.offer = &offer{key: key, position: position, plan: p, tenant: tenant}
 	}
 	return f
 }

@@ -49,6 +49,7 @@ type Options struct {
 	EarlyRefresh    float64       // how early hot entries are refreshed; see SetEarlyRefresh
 	CatalogInterval time.Duration // between checks for definitions that changed elsewhere
 	CatalogWait     time.Duration // how long a statement waits for the catalog after definitions changed; 0: it is forwarded
+	Tenant          string        // whose results can be flushed alone: "none", "user" or "setting:NAME"; "" is none
 	Fleet           *Fleet        // nil: this is the only pgrecall in front of the upstream
 	Shared          *Shared       // L2, nil for none; it needs a Fleet
 }
@@ -83,6 +84,7 @@ type Server struct {
 	presence *catalog.Presence
 	strict   bool // hits need the certainty of the fleet's log
 	shared   *shared
+	tenancy  tenancy
 
 	policy        atomic.Pointer[policyEpoch]
 	settingsEpoch atomic.Uint64 // grows when sessions have to read their settings again
@@ -154,7 +156,7 @@ func NewServer(o Options) (*Server, error) {
 		databases: map[string]*database{}, cancelKeys: map[string]*session{},
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
-	s.orphans.server = s
+	s.orphans.server, s.tenancy = s, newTenancy(o.Tenant)
 	s.policy.Store(&policyEpoch{o.Policy, 1})
 	s.SetVerify(o.Verify)
 	s.SetEarlyRefresh(o.EarlyRefresh)
@@ -251,6 +253,9 @@ func (srv *Server) database(name string) *database {
 	}
 	d := &database{name: name, slot: srv.slots.Database(name), defining: srv.slots.Definitions(name)}
 	srv.databases[name] = d
+	if srv.tenancy.setting != "" {
+		d.watch.add([]string{srv.tenancy.setting})
+	}
 	if srv.closing || !srv.caching || !srv.HasAccount {
 		return d
 	}

@@ -125,7 +125,7 @@ type frontend struct {
 type scope struct {
 	cachepolicy.Scope
 	identity      [32]byte // as Digest, with pgrecall's own settings in it
-	tenant        string   // namespace in L2
+	utf8          bool     // client_encoding is UTF8
 	mode          string   // pgrecall.cache: "", on, off, shadow
 	consistency   string   // pgrecall.consistency: "", strict, session, ttl
 	trace         bool     // pgrecall.trace

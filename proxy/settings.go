@@ -177,7 +177,9 @@ func (d *database) sees(srv *Server, run string) {
 // unlearnt tells whether something about the session's settings has to be read that decides on a plan.
 func (s *session) unlearnt(p *plan) bool {
 	f := &s.frontend
-	depends := len(p.decision.Settings) > 0 || p.begins && f.database.watch.dependent.Load() // what the block will ask is not known
+	tenant := s.srv.tenancy.setting != ""
+	depends := len(p.decision.Settings) > 0 || tenant && p.decision.Verdict == cachepolicy.Cache ||
+		p.begins && (tenant || f.database.watch.dependent.Load()) // what the block will ask is not known
 	return f.scope == nil || depends && (f.customs == nil || f.customs.of != f.database.watch.current())
 }
 
@@ -224,6 +226,7 @@ func (ss *scopes) intern(database string, result []string) *scope {
 		mode:          strings.ToLower(result[6]),
 		consistency:   strings.ToLower(result[7]),
 		trace:         switchedOn(result[8]),
+		utf8:          result[5] == "UTF8",
 	}
 	sc.Schemas = strings.Split(result[2], "\x01")
 	sc.identity, sc.TemporaryNames = digest, names

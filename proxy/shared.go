@@ -79,7 +79,11 @@ func (s *session) fetch(p *plan, key cache.Key, flight *cache.Flight) *cache.Ent
 	if sh == nil || s.shadowed() || p.decision.Verdict != cachepolicy.Cache {
 		return nil
 	}
-	name := sh.name(p, s.frontend.scope.tenant, key)
+	tenant, known := s.tenant()
+	if !known {
+		return nil
+	}
+	name := sh.name(p, tenant, key)
 	entry, found := s.take(p, key, name)
 	sh.count(found)
 	if found == notAsked || entry != nil {
@@ -134,10 +138,11 @@ func (s *session) take(p *plan, key cache.Key, name string) (*cache.Entry, findi
 	}
 	filled := cache.Monotonic() - int64(age(item, values[0].Remaining, time.Now()))
 	entry := cache.NewEntry(item.Parameters, item.Row, item.Data, stamp, p.source, filled, int64(item.Origin))
-	s.srv.L1.Put(key, entry)
 	if len(entry.Data) > 0 { // not a description
 		p.source.SetCost(entry.Origin)
+		entry.Tenant = s.tenantMark(p)
 	}
+	s.srv.L1.Put(key, entry)
 	if entry.Expired(key, cache.Monotonic(), p.decision.TTL+p.decision.StaleWhileRevalidate) {
 		return nil, outdated // it may stand in for an error yet
 	}

@@ -51,6 +51,7 @@ func newEngine(c *config.Config, up upstream, l1 *memory.Cache, f *fleet, client
 			FlightWait:     c.FlightWait,
 		},
 		CacheMode:       c.Cache,
+		Tenant:          c.L2Tenant,
 		Verify:          c.Verify,
 		EarlyRefresh:    c.EarlyRefresh,
 		CatalogInterval: c.CatalogInterval, CatalogWait: c.CatalogWait,
