@@ -57,6 +57,9 @@ func (srv *Server) leaveFleet(ctx context.Context) {
 // applier does what other proxies' events ask for and slots can't. The bus calls it with its lock held.
 type applier struct{ srv *Server }
 
+// Invalidated implements bus.Applier.
+func (a applier) Invalidated() { a.srv.metrics.invalidations[sourceBus].Inc() }
+
 // Changed implements bus.Applier.
 func (a applier) Changed(t bus.Tags) {
 	a.srv.settingsEpoch.Add(1)

@@ -29,6 +29,7 @@ const (
 	sourceInBand     = "in_band"
 	sourceDefinition = "ddl"
 	sourceAdmin      = "admin"
+	sourceBus        = "bus" // other pgrecalls' writes
 )
 
 // metrics are the server's figures, by the names of INTERFACE.md. What is counted per statement has its counter looked up beforehand.
@@ -75,7 +76,7 @@ func newMetrics(r prometheus.Registerer, srv *Server) *metrics {
 	}
 	m.bypassOther = bypasses.WithLabelValues("unnamed")
 	invalidations := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "pgrecall_invalidations_total", Help: "Invalidations by what caused them."}, []string{"source"})
-	for _, source := range []string{sourceInBand, "replication", "bus", sourceDefinition, sourceAdmin} {
+	for _, source := range []string{sourceInBand, "replication", sourceBus, sourceDefinition, sourceAdmin} {
 		m.invalidations[source] = invalidations.WithLabelValues(source)
 	}
 	probes := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "pgrecall_setting_probes_total", Help: "Times that a session's settings were read from the server."}, []string{"result"})
@@ -87,13 +88,13 @@ func newMetrics(r prometheus.Registerer, srv *Server) *metrics {
 		m.verifications[v] = verifications.WithLabelValues(name)
 	}
 	m.confused = prometheus.NewCounter(prometheus.CounterOpts{Name: "pgrecall_protocol_surprises_total", Help: "Sessions relayed without the cache because the upstream sent what was not expected."})
-	gauge := func(name, help string, f func() float64) prometheus.Collector {
+	current := func(name, help string, f func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
 	}
 	r.MustRegister(statements, durations, bypasses, invalidations, probes, verifications, m.confused,
-		gauge("pgrecall_client_connections", "Clients that are connected.", func() float64 { return float64(m.clients.Load()) }),
-		gauge("pgrecall_upstream_connections", "Connections to the upstream on behalf of clients.", func() float64 { return float64(m.upstreams.Load()) }),
-		gauge("pgrecall_unknown_outcomes", "Sessions that ended while the outcome of their writes was unknown, and whose backend may still run.", func() float64 { return float64(m.orphans.Load()) }),
+		current("pgrecall_client_connections", "Clients that are connected.", func() float64 { return float64(m.clients.Load()) }),
+		current("pgrecall_upstream_connections", "Connections to the upstream on behalf of clients.", func() float64 { return float64(m.upstreams.Load()) }),
+		current("pgrecall_unknown_outcomes", "Sessions that ended while the outcome of their writes was unknown, and whose backend may still run.", func() float64 { return float64(m.orphans.Load()) }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "pgrecall_upstream_seconds_saved_total", Help: "Time that the upstream took for the answers that came from the cache."},
 			func() float64 { return float64(m.saved.Load()) / 1e9 }),
 		&tierCollector{srv: srv}, &refreshCollector{m},
@@ -146,8 +147,14 @@ var (
 
 // Describe implements prometheus.Collector.
 func (c *tierCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descEntries, descBytes, descLimit, descEvictions, descUp} {
+	for _, d := range []*prometheus.Desc{descEntries, descBytes, descLimit, descEvictions, descUp, descRequests, descRefused, descDropped, descWait} {
 		ch <- d
+	}
+	for i := range fleetFigures {
+		ch <- fleetFigures[i].desc
+	}
+	for i := range sharedFigures {
+		ch <- sharedFigures[i].desc
 	}
 }
 
@@ -158,13 +165,8 @@ func (c *tierCollector) Collect(ch chan<- prometheus.Metric) {
 	ch <- prometheus.MustNewConstMetric(descBytes, prometheus.GaugeValue, float64(stats.Bytes), "l1")
 	ch <- prometheus.MustNewConstMetric(descLimit, prometheus.GaugeValue, float64(stats.LimitBytes), "l1")
 	ch <- prometheus.MustNewConstMetric(descUp, prometheus.GaugeValue, 1, "l1")
-	if c.srv.shared != nil {
-		up := 0.0
-		if c.srv.shared.Store.Stats().Up {
-			up = 1
-		}
-		ch <- prometheus.MustNewConstMetric(descUp, prometheus.GaugeValue, up, "l2")
-	}
+	c.collectShared(ch)
+	c.collectFleet(ch)
 	for reason, n := range stats.Evictions {
 		ch <- prometheus.MustNewConstMetric(descEvictions, prometheus.CounterValue, float64(n), "l1", reason)
 	}

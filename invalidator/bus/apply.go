@@ -207,6 +207,9 @@ func (b *Bus) effect(m *membership, e *event) {
 	case kindAll:
 		b.Applier.Everything()
 		b.counts.everything.Add(1)
+		if !own {
+			b.Applier.Invalidated()
+		}
 	case kindLeave:
 		b.census.left[e.process] = struct{}{}
 		delete(b.census.outside, e.process)
@@ -247,6 +250,9 @@ func (b *Bus) lower(name token, changed bool) {
 		b.tell(r.tags)
 	}
 	r.fence.Release(b.Slots, changed)
+	if changed {
+		b.Applier.Invalidated()
+	}
 	if r.tags.Cluster {
 		b.cluster--
 		b.evaluate()
@@ -259,6 +265,7 @@ func (b *Bus) bump(t Tags) {
 	for _, slot := range b.slots(t) {
 		b.Slots.Bump(slot)
 	}
+	b.Applier.Invalidated()
 }
 
 // tell lets the applier do what is not done by slots. The caller holds mu.

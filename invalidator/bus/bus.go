@@ -29,6 +29,8 @@ type Applier interface {
 	Changed(Tags)
 	// Everything invalidates all entries of all databases, and the catalogs.
 	Everything()
+	// Invalidated is called after an event of another proxy has made entries invalid, for counting.
+	Invalidated()
 }
 
 // Census asks PostgreSQL about the processes of the fleet. Each of them holds a proof of life in it, a session advisory lock whose key is its

@@ -51,6 +51,8 @@ type proxy struct {
 	fleet      *fleet
 }
 
+func (p *proxy) Invalidated() {}
+
 func (p *proxy) Changed(Tags) { p.told.Add(1) }
 
 func (p *proxy) Everything() {

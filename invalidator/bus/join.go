@@ -117,6 +117,8 @@ func (b *Bus) enter(m *membership, s *state, tokens []*Token, isolations uint64,
 	}
 	if b.began.epoch == m.epoch {
 		m.began = b.began.at
+	} else if b.began.epoch != 0 {
+		b.counts.epochs.Add(1)
 	}
 	b.began.epoch, b.began.at = m.epoch, m.began
 	b.member, b.received = m, answered

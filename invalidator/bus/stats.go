@@ -7,7 +7,7 @@ import (
 
 // counts are what happened since the start.
 type counts struct {
-	fences, appended, applied, waits, waitNanoseconds, alone, missing, lost, gaps, forks, everything, failures atomic.Uint64
+	fences, appended, applied, waits, waitNanoseconds, alone, missing, lost, gaps, forks, everything, failures, epochs atomic.Uint64
 }
 
 func (c *counts) waited(d time.Duration) {
@@ -38,6 +38,7 @@ type Stats struct {
 	Forks      uint64
 	Everything uint64 // times that everything was invalidated
 	Failures   uint64 // of Redis and of the census
+	Epochs     uint64 // times that the log was another one than before
 }
 
 // Stats returns the state of now.
@@ -46,7 +47,7 @@ func (b *Bus) Stats() Stats {
 	s := Stats{
 		Live: b.Live(), Down: b.down.Load(), Fences: c.fences.Load(), Appended: c.appended.Load(), Applied: c.applied.Load(), Waits: c.waits.Load(),
 		Waited: time.Duration(min(c.waitNanoseconds.Load(), 1<<62)), Alone: c.alone.Load(), Missing: c.missing.Load(), Lost: c.lost.Load(),
-		Gaps: c.gaps.Load(), Forks: c.forks.Load(), Everything: c.everything.Load(), Failures: c.failures.Load(),
+		Gaps: c.gaps.Load(), Forks: c.forks.Load(), Everything: c.everything.Load(), Failures: c.failures.Load(), Epochs: c.epochs.Load(),
 	}
 	if p, ok := b.Position(); ok {
 		s.Seq = p.Seq
