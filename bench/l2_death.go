@@ -13,7 +13,7 @@ import (
 // death is what reads were like when Redis died. Cold reads are of rows that nobody has read, hot ones of one row.
 type death struct {
 	Name    string `json:"name"`
-	Back    number `json:"back_s"`     // from the death until the last slow read had its answer
+	Back    number `json:"back_s"`     // from the death until no read was slow for the length of calm
 	Slow    int    `json:"slow_reads"` // since the death
 	Longest number `json:"longest_ms"` // of them, or of all where none was slow
 	// Medians in microseconds: while Redis lives, and in the last second, when it has been dead for long.
@@ -29,6 +29,8 @@ const (
 	lifeAfter  = 3 * time.Second
 	// leastSlow is how long a read takes at least to count as slow: hundreds of times what it should.
 	leastSlow = 10 * time.Millisecond
+	// calm is how long no read is slow once it is over. A busy machine has some later.
+	calm = 500 * time.Millisecond
 )
 
 // deaths lets Redis end and hang under each level.
@@ -133,6 +135,7 @@ func (d *death) judge(reads []timed, died time.Time) {
 	}
 	end := reads[len(reads)-1].end
 	var longest time.Duration
+	back := died
 	medians := map[string][]time.Duration{}
 	for _, r := range reads {
 		took, kind := r.end.Sub(r.began), "cold"
@@ -149,9 +152,12 @@ func (d *death) judge(reads []timed, died time.Time) {
 		longest = max(longest, took)
 		if took > slow {
 			d.Slow++
-			d.Back = number(r.end.Sub(died).Seconds())
+			if r.began.Sub(back) < calm {
+				back = r.end
+			}
 		}
 	}
+	d.Back = number(back.Sub(died).Seconds())
 	d.Longest = micros(longest) / 1000
 	middle := func(kind string) number {
 		slices.Sort(medians[kind])

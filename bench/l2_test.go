@@ -61,9 +61,12 @@ func TestDeathIsJudged(t *testing.T) {
 	for i := range 1500 {
 		at(1200*time.Millisecond+time.Duration(i)*time.Millisecond, 300*time.Microsecond, i%2 == 0)
 	}
+	at(2800*time.Millisecond, 30*time.Millisecond, true) // something else
+	at(2900*time.Millisecond, 300*time.Microsecond, true)
+	at(2910*time.Millisecond, 300*time.Microsecond, false)
 	var d death
 	d.judge(reads, died)
-	if d.Slow != 2 || math.Abs(float64(d.Back)-0.12) > 1e-6 || d.Longest != 52_000.0/1000 {
+	if d.Slow != 3 || math.Abs(float64(d.Back)-0.12) > 1e-6 || d.Longest != 52_000.0/1000 {
 		t.Errorf("slow %d, back %v, longest %v", d.Slow, d.Back, d.Longest)
 	}
 	if d.ColdBefore != 100 || d.HotBefore != 100 || d.ColdAfter != 300 || d.HotAfter != 300 {
