@@ -25,7 +25,7 @@ type Entry struct {
 	Stamp invalidator.Stamp
 	// Source is shared by all entries of one statement in one database; never nil.
 	Source *Source
-	// Filled is when the entry was made, in nanoseconds of the cache's clock.
+	// Filled is when the entry's query was sent upstream, in nanoseconds of the cache's clock: its age counts from there.
 	Filled int64
 	// Origin is how long the upstream took to answer, in nanoseconds.
 	Origin int64

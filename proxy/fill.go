@@ -16,7 +16,8 @@ type fill struct {
 	source  *cache.Source
 	portal  *portal // extended protocol: where Describe leaves the row description
 	max     int
-	started int64
+	started int64 // when the query, or for a portal its Execute, was sent
+	asked   int64 // before the server took the snapshot: the answer is as old as that
 	tenant  uint32
 	block   byte // status that ReadyForQuery must show: nothing but this read has happened
 	simple  bool
@@ -123,8 +124,7 @@ func (f *fill) store(s *session) {
 		f.stored = true
 		return
 	}
-	now := cache.Monotonic()
-	entry := cache.NewEntry(f.parameter, f.row, f.data, f.stamp, f.source, now, now-f.started)
+	entry := cache.NewEntry(f.parameter, f.row, f.data, f.stamp, f.source, f.asked, s.now()-f.started)
 	if !f.only {
 		f.source.SetCost(entry.Origin)
 		entry.Tenant = f.tenant

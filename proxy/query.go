@@ -233,7 +233,7 @@ func (s *session) newPortalFill(p *plan, po *portal) *fill {
 	}
 	f := s.newStampedFill(p, po.key, s.frontend.cycle.takeFlight(po.key), stamp, po.position)
 	if f != nil {
-		f.portal = po
+		f.portal, f.asked = po, po.bound
 	}
 	return f
 }
@@ -249,7 +249,8 @@ func (s *session) newStampedFill(p *plan, key cache.Key, flight *cache.Flight, s
 	if limit <= 0 || limit > s.srv.Limits.MaxResult {
 		limit = s.srv.Limits.MaxResult
 	}
-	f := &fill{key: key, flight: flight, stamp: stamp, source: p.source, max: limit, started: s.now(), block: byte(s.status.Load())}
+	now := s.now()
+	f := &fill{key: key, flight: flight, stamp: stamp, source: p.source, max: limit, started: now, asked: now, block: byte(s.status.Load())}
 	f.tenant = s.tenantMark(p)
 	if tenant, known := s.tenant(); known && s.srv.shared != nil {
 		f.offer = &offer{key: key, position: position, plan: p, tenant: tenant}

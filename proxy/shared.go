@@ -193,9 +193,12 @@ func (sh *shared) put(o *offer) {
 		_ = sh.Store.Delete(ctx, o.lease)
 		return
 	}
-	ttl := o.plan.decision.Kept()
+	ttl, age := o.plan.decision.Kept(), time.Duration(cache.Monotonic()-o.entry.Filled)
+	if ttl-age < time.Millisecond {
+		return
+	}
 	value, err := sh.Codec.Encode(nil, o.key, &codec.Item{
-		Position: o.position, TTL: ttl, Created: time.Now().UnixNano(), Origin: time.Duration(o.entry.Origin),
+		Position: o.position, TTL: ttl, Created: time.Now().Add(-age).UnixNano(), Origin: time.Duration(o.entry.Origin),
 		Parameters: o.entry.Parameters, Row: o.entry.Row, Data: o.entry.Data,
 	})
 	if err == nil && len(value) > largestShared {
@@ -207,7 +210,7 @@ func (sh *shared) put(o *offer) {
 	}
 	ctx, cancel := context.WithTimeout(sh.srv.ctx, connectTimeout)
 	defer cancel()
-	_ = sh.Store.Put(ctx, sh.name(o.plan, o.tenant, o.key), value, ttl) // a Guard only queues it, and counts what it drops
+	_ = sh.Store.Put(ctx, sh.name(o.plan, o.tenant, o.key), value, ttl-age) // a Guard only queues it, and counts what it drops
 }
 
 // SharedStatus are the figures of L2 since the start.

@@ -83,6 +83,7 @@ type portal struct {
 	stamp invalidator.Stamp
 	// position is the place in the fleet's log at that moment.
 	position invalidator.Position
+	bound    int64 // that moment, by the cache's clock
 }
 
 // named returns the prepared statement of a name, nil when the session does not know one.
@@ -236,7 +237,7 @@ func (s *session) stampPortal(p *portal) {
 	}
 	position := s.srv.shared.position()
 	if stamp, free := s.srv.slots.Stamp(plan.slots); free {
-		p.plan, p.stamp, p.position = plan, stamp, position
+		p.plan, p.stamp, p.position, p.bound = plan, stamp, position, s.now()
 	}
 }
 
