@@ -111,7 +111,7 @@ func (c *chaos) breakFleet(random *rand.Rand) {
 	r.next++
 	lasts := time.Duration(random.Int64N(int64(lease) / 2))
 	if random.IntN(2) == 0 {
-		lasts += time.Duration(random.Int64N(int64(2 * lease)))
+		lasts += lease + time.Duration(random.Int64N(int64(3*lease/2)))
 	}
 	c.run.kills.note(f.name, lasts.String())
 	if err := f.do(c, random, lasts); err != nil {

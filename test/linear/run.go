@@ -23,6 +23,7 @@ const (
 	clients        = 16              // through pgrecall
 	poolClients    = 2               // for each mode of pgx
 	windowLength   = 3 * time.Second // where pgrecall is killed: after that
+	fleetLength    = 4 * time.Second // the same in a fleet
 	catalogTimeout = 10 * time.Second
 	quietTimeout   = 20 * time.Second
 	checkTimeout   = 60 * time.Second // of one register in one window
@@ -48,7 +49,8 @@ type run struct {
 	hot     atomic.Int32 // the register that something happened to last
 	order   *order       // of writes, where clients are promised no more than their own
 
-	frozen atomic.Int32 // 1 + the number of a table that is not to be written just now, 0 for none
+	frozen  atomic.Int32 // 1 + the number of a table that is not to be written just now, 0 for none
+	reading atomic.Int32 // 1 + the number of a pgrecall that is not to be written through just now, 0 for none: what it did itself tells it nothing
 
 	contents  [keys]int64       // at the beginning of the window
 	loose     [keys][]operation // writes of earlier windows whose outcome nobody knows
@@ -204,6 +206,11 @@ func (r *run) window(number int) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	r.awaitReady(context.Background(), catalogTimeout) // without, there is no cache to be wrong
+	length := windowLength
+	if len(r.processes) > 1 {
+		length = fleetLength
+		r.reading.Store(int32(rand.New(rand.NewPCG(r.seed, uint64(number))).IntN(2 * (1 + len(r.processes)))))
+	}
 	var working sync.WaitGroup
 	for _, w := range r.workers {
 		working.Go(func() { w.work(ctx) })
@@ -212,7 +219,7 @@ func (r *run) window(number int) {
 	if c.kind == proxyKilled {
 		c.restartProxy(rand.New(rand.NewPCG(r.seed, uint64(1000+100*number+99))))
 	}
-	c.pause(windowLength)
+	c.pause(length)
 	cancel()
 	c.end()
 	working.Wait()

@@ -24,6 +24,9 @@ func (s *spread) prepare(ctx context.Context) (*cutSocket, error) {
 	if w.run.processes[to].asleep.Load() && w.chance(awakeShare) {
 		to = (to + 1) % len(s.each)
 	}
+	if w.writing && int(w.run.reading.Load()) == 1+to {
+		to = (to + 1) % len(s.each)
+	}
 	s.now = s.each[to]
 	w.through = to
 	return s.now.prepare(ctx)

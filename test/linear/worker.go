@@ -46,6 +46,7 @@ type worker struct {
 	silent  bool // reads only: in a fleet writes wait, and somebody has to look what is in the caches then
 	home    int  // the pgrecall that it uses, most of the time
 	through int  // the pgrecall of the operation of the moment
+	writing bool // the operation of the moment is a write
 	history []operation
 }
 
@@ -65,7 +66,8 @@ func (w *worker) once() {
 	if len(w.run.processes) > 1 {
 		share = fleetShare
 	}
-	write := !w.only && !w.silent && w.chance(share) && int(w.run.frozen.Load()) != 1+key/rowsPerTable
+	write := !w.only && !w.silent && w.chance(share) && int(w.run.frozen.Load()) != 1+key/rowsPerTable && !w.bound()
+	w.writing = write
 	if write && w.chance(hurryShare) {
 		patience = time.Duration(w.random.IntN(20_000)) * time.Microsecond
 		w.run.kills.count("client lost patience")
@@ -105,6 +107,12 @@ func (w *worker) armCut(socket *cutSocket) {
 		return
 	}
 	socket.arm(toClient, w.random.IntN(80), w.chance(500))
+}
+
+// bound tells whether the client could write through one pgrecall alone, which is not to be written through just now.
+func (w *worker) bound() bool {
+	_, free := w.session.(*spread)
+	return !free && int(w.run.reading.Load()) == 1+w.home
 }
 
 // key chooses a register.
