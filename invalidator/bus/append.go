@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -63,12 +64,13 @@ func (b *Bus) runAppends(ctx context.Context) {
 func (b *Bus) appendGroup(ctx context.Context) bool {
 	b.mu.Lock()
 	m := b.member
+	before := b.history.position.Load()
 	group := b.queue[:min(len(b.queue), groupLength):min(len(b.queue), groupLength)]
 	b.mu.Unlock()
-	if m == nil || len(group) == 0 || ctx.Err() != nil {
+	if m == nil || before == nil || len(group) == 0 || ctx.Err() != nil {
 		return false
 	}
-	err := b.send(ctx, m, group)
+	err := b.send(ctx, m, group, before.Seq)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
@@ -92,8 +94,8 @@ func (b *Bus) appendGroup(ctx context.Context) bool {
 }
 
 // send appends events in one step and notes where the fences among them are. A second try appends them twice, which costs hits only: fences have
-// names.
-func (b *Bus) send(parent context.Context, m *membership, group []*queued) error {
+// names. Applied is a number of the log that this process has seen: what comes now has to come after it.
+func (b *Bus) send(parent context.Context, m *membership, group []*queued, applied uint64) error {
 	ctx, cancel := b.call(parent)
 	defer cancel()
 	arguments := make([]any, 0, 4+3*len(group))
@@ -105,13 +107,15 @@ func (b *Bus) send(parent context.Context, m *membership, group []*queued) error
 	if err != nil {
 		return err
 	}
-	if len(reply) != 3 {
+	if len(reply) != 4 {
 		return errLost
 	}
 	first, ok := reply[1].(int64)
 	strict, isText := reply[2].(string)
-	if !ok || !isText {
-		return fmt.Errorf("append: %v", reply)
+	list, areTexts := reply[3].(string)
+	nonces, err := readNonces(list)
+	if err != nil || !ok || !isText || !areTexts || len(nonces) != len(group) {
+		return fmt.Errorf("append: %v: %w", reply, errors.Join(err))
 	}
 	at := b.clock.now()
 	b.mu.Lock()
@@ -119,13 +123,31 @@ func (b *Bus) send(parent context.Context, m *membership, group []*queued) error
 	if b.member != m {
 		return nil
 	}
+	if uint64(first) <= applied {
+		b.fork(parent, m)
+		return nil
+	}
 	members := strings.Fields(strict)
 	for i, q := range group {
 		q.seq = uint64(first) + uint64(i)
 		if q.event.kind == kindFence && q.token != nil {
-			q.token.appended(m, q.seq, members, at)
+			q.token.appended(m, q.seq, nonces[i], members, at)
 		}
 	}
+	b.confirm(m) // all may have been read before this answer
 	b.counts.appended.Add(uint64(len(group)))
 	return nil
+}
+
+// readNonces reads a list of nonces.
+func readNonces(list string) ([]uint64, error) {
+	texts := strings.Fields(list)
+	nonces := make([]uint64, len(texts))
+	for i, text := range texts {
+		var err error
+		if nonces[i], err = strconv.ParseUint(text, 16, 64); err != nil {
+			return nil, fmt.Errorf("nonce %q: %w", text, err)
+		}
+	}
+	return nonces, nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/pgrecall/pgrecall/invalidator"
@@ -80,6 +79,7 @@ func (b *Bus) apply(ctx context.Context, m *membership, entries []redis.XMessage
 		return errNoMember
 	}
 	p := *b.history.position.Load()
+	b.confirm(m)
 	b.broadcast()
 	b.mu.Unlock()
 	if len(waiting) == 0 {
@@ -90,7 +90,7 @@ func (b *Bus) apply(ctx context.Context, m *membership, entries []redis.XMessage
 	pipe := b.Redis.Pipeline()
 	for process := range waiting {
 		key := b.ackKey(process)
-		pipe.XAdd(ctx, &redis.XAddArgs{Stream: key, MaxLen: ackLength, Approx: true, Values: []any{"e", m.epochText, "m", m.id, "s", p.Seq}})
+		pipe.XAdd(ctx, &redis.XAddArgs{Stream: key, MaxLen: ackLength, Approx: true, Values: []any{"e", m.epochText, "m", m.id, "s", p.Seq, "n", fmt.Sprintf("%016x", p.Nonce)}})
 		pipe.PExpire(ctx, key, keepKeys)
 	}
 	_, err := pipe.Exec(ctx)
@@ -277,26 +277,4 @@ func (b *Bus) tell(t Tags) {
 		b.Applier.Everything()
 		b.counts.everything.Add(1)
 	}
-}
-
-// acknowledged takes what others have applied.
-func (b *Bus) acknowledged(m *membership, messages []redis.XMessage) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.member != m {
-		return
-	}
-	for _, message := range messages {
-		id, _ := message.Values["m"].(string)
-		text, _ := message.Values["s"].(string)
-		seq, err := strconv.ParseUint(text, 10, 64)
-		if err != nil || message.Values["e"] != m.epochText {
-			continue
-		}
-		m.acked[id] = max(m.acked[id], seq) // the answer to the append itself may come later than this
-		for _, t := range b.own {
-			t.acknowledge(m, id, seq)
-		}
-	}
-	b.broadcast()
 }

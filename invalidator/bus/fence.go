@@ -16,6 +16,8 @@ type Token struct {
 	// What follows is guarded by the bus's mu.
 	membership *membership // in which the fence was announced, nil: in none yet
 	seq        uint64      // its event, or a later one
+	nonce      uint64      // of that event
+	read       bool        // this process has applied that event itself
 	at         time.Duration
 	waiters    []string // members that have not applied it
 	alone      bool     // the write went on without the log
@@ -35,29 +37,24 @@ func (t *Token) end(k kind) *queued {
 }
 
 // appended notes that the fence is in the log. The bus's mu is held.
-func (t *Token) appended(m *membership, seq uint64, strict []string, at time.Duration) {
-	t.membership, t.seq, t.at = m, seq, at
+func (t *Token) appended(m *membership, seq, nonce uint64, strict []string, at time.Duration) {
+	t.membership, t.seq, t.nonce, t.read, t.at = m, seq, nonce, false, at
 	t.waiters = slices.DeleteFunc(slices.Clone(strict), func(id string) bool { return id == m.id || m.acked[id] >= seq })
 }
 
-// acknowledge notes that a member has applied an event. The bus's mu is held.
-func (t *Token) acknowledge(m *membership, id string, seq uint64) {
-	if t.membership != m || seq < t.seq {
-		return
-	}
-	if i := slices.Index(t.waiters, id); i >= 0 {
-		t.waiters = slices.Delete(t.waiters, i, i+1)
-	}
+// acknowledge takes off the members that have applied the fence. The bus's mu is held.
+func (t *Token) acknowledge(m *membership) {
+	t.waiters = slices.DeleteFunc(t.waiters, func(id string) bool { return m.acked[id] >= t.seq })
 }
 
-// prune takes over what a beat told: who is no member any more, and who has applied what. The bus's mu is held.
+// prune takes over what a beat told: who is no member any more. The bus's mu is held.
 func (t *Token) prune(m *membership, members map[string]memberState, sent time.Duration) {
 	if t.membership != m || sent < t.at {
 		return
 	}
 	t.waiters = slices.DeleteFunc(t.waiters, func(id string) bool {
-		at, still := members[id]
-		return !still || at.applied >= t.seq
+		_, still := members[id]
+		return !still
 	})
 }
 
@@ -114,7 +111,7 @@ func (b *Bus) pend(number uint64, e *event) {
 // ready tells whether the write of a token can be sent upstream. The caller holds mu.
 func (b *Bus) ready(t *Token) bool {
 	now := b.clock.now()
-	if m := b.member; m != nil && t.membership == m && len(t.waiters) == 0 &&
+	if m := b.member; m != nil && t.membership == m && t.read && len(t.waiters) == 0 &&
 		(m.settled || now > m.began+b.part(silentLease)) && (b.Census == nil || b.census.known) {
 		t.applied = true
 		return true

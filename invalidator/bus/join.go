@@ -47,7 +47,8 @@ func (b *Bus) join(parent context.Context) bool {
 	reading, stop := context.WithCancel(parent)
 	m := &membership{
 		epoch: epoch, epochText: s.epoch, id: id, seen: s.tick, ticks: []tick{{s.tick, sent}}, sent: sent, settled: s.settled, began: answered,
-		others: make(map[string]*other), acked: make(map[string]uint64), cancel: stop,
+		others: make(map[string]*other), acked: make(map[string]uint64),
+		reports: make(map[string][]report), cancel: stop,
 	}
 	late, ok := b.enter(m, &s, tokens, isolations, answered)
 	if !ok {
@@ -123,7 +124,7 @@ func (b *Bus) enter(m *membership, s *state, tokens []*Token, isolations uint64,
 	b.began.epoch, b.began.at = m.epoch, m.began
 	b.member, b.received = m, answered
 	for _, t := range tokens {
-		t.appended(m, s.seq, s.strict, answered)
+		t.appended(m, s.seq, s.nonce, s.strict, answered)
 	}
 	for _, t := range b.own {
 		if t.membership != m {
@@ -140,6 +141,7 @@ func (b *Bus) enter(m *membership, s *state, tokens []*Token, isolations uint64,
 	b.queue = append(late, b.queue...)
 	signal(b.queued)
 	b.history.publish(s.position(m.epoch))
+	b.confirm(m)
 	b.broadcast()
 	return late, true
 }

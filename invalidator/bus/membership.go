@@ -2,8 +2,11 @@ package bus
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"time"
+
+	"github.com/pgrecall/pgrecall/invalidator"
 )
 
 // Parts of a lease. What a process does by its own clock, and what others do by theirs because of its silence, stand so far apart that the order
@@ -35,7 +38,8 @@ type membership struct {
 	began     time.Duration // when the epoch was first seen
 	lagging   time.Duration // since when the log could not be read up to its end, 0: it could
 	others    map[string]*other
-	acked     map[string]uint64 // the last event that a member acknowledged
+	acked     map[string]uint64 // the last event of this process's own log that a member has applied
+	reports   map[string][]report
 	cancel    context.CancelFunc
 }
 
@@ -116,13 +120,15 @@ func (b *Bus) beat(parent context.Context, m *membership) bool {
 	defer cancel()
 	b.mu.Lock()
 	m.tries++ // a number is never used twice: others tell by it how old a beat is
-	before, this, applied, seen := m.beats, m.tries, uint64(0), m.seen
+	before, this, seen := m.beats, m.tries, m.seen
+	var applied invalidator.Position
 	if p := b.history.position.Load(); p != nil {
-		applied = p.Seq
+		applied = *p
 	}
 	sent := b.clock.now()
 	b.mu.Unlock()
-	list, err := b.scripts.beat.Run(ctx, b.Redis, b.keys, m.epochText, m.id, before, this, applied, seen, keepKeys.Milliseconds()).Slice()
+	nonce := fmt.Sprintf("%016x", applied.Nonce)
+	list, err := b.scripts.beat.Run(ctx, b.Redis, b.keys, m.epochText, m.id, before, this, applied.Seq, seen, nonce, keepKeys.Milliseconds()).Slice()
 	if err != nil {
 		b.failed("beat", err)
 		return false
@@ -135,6 +141,11 @@ func (b *Bus) beat(parent context.Context, m *membership) bool {
 	}
 	if s.lost || !s.readable {
 		b.lose(m, "Redis does not know this member")
+		b.mu.Unlock()
+		return true
+	}
+	if s.seq < applied.Seq || s.seq == applied.Seq && s.nonce != applied.Nonce { // its end was lost, under the same run id
+		b.fork(parent, m)
 		b.mu.Unlock()
 		return true
 	}
@@ -213,6 +224,7 @@ func (b *Bus) learn(m *membership, s state, sent time.Duration) {
 		if _, still := s.members[id]; !still {
 			delete(m.others, id)
 			delete(m.acked, id)
+			delete(m.reports, id)
 		}
 	}
 	for id, at := range s.members {
@@ -228,6 +240,7 @@ func (b *Bus) learn(m *membership, s state, sent time.Duration) {
 			o.beat, o.first = at.beat, now
 		}
 		o.applied = max(o.applied, at.applied)
+		m.report(id, report{at.applied, at.nonce})
 		for _, t := range m.ticks {
 			if t.number <= at.seen && at.seen > 0 {
 				o.base, o.trusted = max(o.base, t.sent), true
@@ -241,6 +254,7 @@ func (b *Bus) learn(m *membership, s state, sent time.Duration) {
 		t.prune(m, s.members, sent)
 	}
 	b.census.beats++
+	b.confirm(m)
 	b.evaluate()
 	b.broadcast()
 }

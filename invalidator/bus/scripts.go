@@ -4,7 +4,7 @@ import "github.com/redis/go-redis/v9"
 
 // All that members must agree on is in one hash, so that losing a part of it means losing it all: epoch, run (the server's run id), seq and
 // nonce (of the last event), tick (counts beats), settled, strict (the ids of the members that writers wait for), m:ID (member:
-// "beat applied seen") and o:TOKEN (the fences that are up, as events). The log is a stream with the ids seq-0.
+// "beat applied seen nonce", the latter of the applied event) and o:TOKEN (the fences that are up, as events). The log is a stream with the ids seq-0.
 //
 // KEYS of every script: the hash, the log.
 
@@ -25,7 +25,7 @@ local function add(seed, length, payload)
 	local nonce = string.sub(redis.sha1hex(seed .. ':' .. seq), 1, 16)
 	redis.call('HSET', KEYS[1], 'nonce', nonce)
 	redis.call('XADD', KEYS[2], 'MAXLEN', '~', length, seq .. '-0', 'n', nonce, 'p', before, 'e', payload)
-	return seq
+	return seq, nonce
 end
 local function without(list, id)
 	local kept = {}
@@ -79,11 +79,12 @@ end
 add(ARGV[2], ARGV[3], ARGV[7])
 if ARGV[8] ~= '' then add(ARGV[2], ARGV[3], ARGV[8]) end
 local tick = redis.call('HINCRBY', KEYS[1], 'tick', 1)
-redis.call('HSET', KEYS[1], 'm:' .. ARGV[4], '0 ' .. redis.call('HGET', KEYS[1], 'seq') .. ' 0')
+redis.call('HSET', KEYS[1], 'm:' .. ARGV[4], '0 ' .. redis.call('HGET', KEYS[1], 'seq') .. ' 0 ' .. redis.call('HGET', KEYS[1], 'nonce'))
 strict(ARGV[4], ARGV[6] == '1')
 return redis.call('HGETALL', KEYS[1])`),
 
-		// ARGV: epoch, own id, the last beat that was answered, this beat, applied, the last tick that was received, how long the keys live in ms.
+		// ARGV: epoch, own id, the last beat that was answered, this beat, applied, the last tick that was received, the nonce of what was applied, how
+		// long the keys live in ms.
 		beat: script(`
 if lost(ARGV[1]) then return {'lost'} end
 local me = redis.call('HGET', KEYS[1], 'm:' .. ARGV[2])
@@ -91,23 +92,25 @@ if not me then return {'lost'} end
 local was = tonumber(string.match(me, '^%d+'))
 if was < tonumber(ARGV[3]) or was > tonumber(ARGV[4]) then return {'lost'} end
 local tick = redis.call('HINCRBY', KEYS[1], 'tick', 1)
-redis.call('HSET', KEYS[1], 'm:' .. ARGV[2], ARGV[4] .. ' ' .. ARGV[5] .. ' ' .. ARGV[6])
-redis.call('PEXPIRE', KEYS[1], ARGV[7])
-redis.call('PEXPIRE', KEYS[2], ARGV[7])
+redis.call('HSET', KEYS[1], 'm:' .. ARGV[2], ARGV[4] .. ' ' .. ARGV[5] .. ' ' .. ARGV[6] .. ' ' .. ARGV[7])
+redis.call('PEXPIRE', KEYS[1], ARGV[8])
+redis.call('PEXPIRE', KEYS[2], ARGV[8])
 return redis.call('HGETALL', KEYS[1])`),
 
 		// ARGV: epoch, own id, seed, log's length, then of each event: the token that it puts up, the token that it takes down, or '', and the event.
-		// Returns the number of the first event and the members to wait for.
+		// Returns the number of the first event, the members to wait for and the nonces of all events.
 		append: script(`
 if lost(ARGV[1]) or redis.call('HEXISTS', KEYS[1], 'm:' .. ARGV[2]) == 0 then return {'lost'} end
 local first
+local nonces = {}
 for i = 5, #ARGV, 3 do
 	if ARGV[i] ~= '' then redis.call('HSET', KEYS[1], 'o:' .. ARGV[i], ARGV[i + 2]) end
 	if ARGV[i + 1] ~= '' then redis.call('HDEL', KEYS[1], 'o:' .. ARGV[i + 1]) end
-	local seq = add(ARGV[3], ARGV[4], ARGV[i + 2])
+	local seq, nonce = add(ARGV[3], ARGV[4], ARGV[i + 2])
 	first = first or seq
+	nonces[#nonces + 1] = nonce
 end
-return {'ok', first, redis.call('HGET', KEYS[1], 'strict')}`),
+return {'ok', first, redis.call('HGET', KEYS[1], 'strict'), table.concat(nonces, ' ')}`),
 
 		// ARGV: epoch, own id, seed, log's length, the silent member's id and beat, the Missing event.
 		missing: script(`
