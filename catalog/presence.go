@@ -3,6 +3,8 @@ package catalog
 import (
 	"context"
 	"fmt"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -13,28 +15,38 @@ const presenceClass = 0x70677265
 
 // Presence shows the other pgrecalls of one server that this process lives, by a session's advisory lock (manual, section 13.3.5), and tells
 // which others do. It keeps one connection to a database that nobody drops. Its methods may be called from any goroutine.
-type Presence struct{ prober prober }
+type Presence struct {
+	prober  prober
+	key     uint32
+	renewed atomic.Bool // the lock was taken since Present was called last
+}
 
 // NewPresence returns the presence of the process with this key, which shows once Present has been called. Config says how to connect.
 func NewPresence(config *pgx.ConnConfig, key uint32) *Presence {
 	config = config.Copy()
 	config.DefaultQueryExecMode = pgx.QueryExecModeExec
 	config.RuntimeParams["application_name"] = "pgrecall"
-	return &Presence{prober{config: config, keep: true, greet: func(ctx context.Context, conn *pgx.Conn) error {
+	p := &Presence{key: key}
+	p.prober = prober{config: config, keep: true, greet: func(ctx context.Context, conn *pgx.Conn) error {
 		if _, err := conn.Exec(ctx, "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout'"); err != nil {
 			return fmt.Errorf("keep the session of the presence: %w", err)
 		}
 		if _, err := conn.Exec(ctx, "SELECT pg_advisory_lock($1::int4, $2::int4)", int32(presenceClass), int32(key)); err != nil {
 			return fmt.Errorf("show the presence: %w", err)
 		}
+		p.renewed.Store(true)
 		return nil
-	}}}
+	}}
+	return p
 }
 
-// Present returns the keys of the processes that live, its own among them: its lock is taken again where the connection was lost.
+// Present returns the keys of the processes that live. Its lock is taken again where the connection was lost; others may have looked in
+// between and taken it for dead. So its own key is there only if it was without a break since the call before.
 func (p *Presence) Present(ctx context.Context) ([]uint32, error) {
 	var keys []uint32
+	renewed := false
 	err := p.prober.ask(ctx, func(conn *pgx.Conn) error {
+		renewed = p.renewed.Swap(false)
 		rows, err := conn.Query(ctx, `
 SELECT objid FROM pg_locks
  WHERE locktype = 'advisory' AND classid = $1::int4::int8::oid AND objsubid = 2 AND granted ORDER BY objid`, int32(presenceClass))
@@ -46,6 +58,9 @@ SELECT objid FROM pg_locks
 	})
 	if err != nil {
 		return nil, fmt.Errorf("look who is present: %w", err)
+	}
+	if renewed {
+		keys = slices.DeleteFunc(keys, func(key uint32) bool { return key == p.key })
 	}
 	return keys, nil
 }
