@@ -34,11 +34,12 @@ func newCensusState() census {
 	return census{outside: make(map[Process]*outsider), left: make(map[Process]struct{})}
 }
 
-// seen tells whether PostgreSQL has shown this process for so long, and shows it still, that every other process knows that it lives. The
-// caller holds mu.
+// seen tells whether PostgreSQL has shown this process for so long, and shows it still, that every other process knows that it lives. The last look
+// must be later than any that could let others take it for dead without more ado: those were answered within a lease after an answer of Redis
+// to this process. The caller holds mu.
 func (b *Bus) seen(now time.Duration) bool {
 	c := &b.census
-	return c.showing && now >= c.since+b.part(aloneLease) && now < c.shown+b.part(trustLease)
+	return c.showing && now >= c.since+b.part(aloneLease) && now < c.shown+b.part(trustLease) && c.shown >= b.received+b.part(silentLease)
 }
 
 // missing notes that a member was silent for too long. One that PostgreSQL did not show any more while it could not have gone without the log

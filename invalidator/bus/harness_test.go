@@ -43,6 +43,7 @@ type register struct {
 // proxy is one member with what it caches.
 type proxy struct {
 	*Bus
+	view       *view
 	client     *redis.Client
 	link       *link
 	slots      *invalidator.Slots
@@ -110,11 +111,11 @@ func newFleet(t testing.TB, members int, arguments ...string) *fleet {
 func (f *fleet) add() *proxy {
 	f.t.Helper()
 	l := &link{conns: map[net.Conn]bool{}}
-	p := &proxy{slots: invalidator.NewSlots(), fleet: f, link: l}
+	p := &proxy{slots: invalidator.NewSlots(), fleet: f, link: l, view: &view{fleet: f}}
 	p.client = redis.NewClient(&redis.Options{Addr: f.redis.Address(), ContextTimeoutEnabled: true, Dialer: l.dial, MaxRetries: 1})
 	var err error
 	p.Bus, err = Join(Options{
-		Redis: p.client, Namespace: "test", Slots: p.slots, Applier: p, Census: f, Strict: true, Lease: f.lease, LogLength: f.log,
+		Redis: p.client, Namespace: "test", Slots: p.slots, Applier: p, Census: p.view, Strict: true, Lease: f.lease, LogLength: f.log,
 		Logger: slog.New(slog.NewTextHandler(f.t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo})).With("proxy", len(f.all)),
 	})
 	if err != nil {
@@ -131,6 +132,22 @@ func (f *fleet) add() *proxy {
 		_ = p.client.Close()
 	})
 	return p
+}
+
+// view is one process's way to PostgreSQL.
+type view struct {
+	*fleet
+	hangs atomic.Bool
+	looks atomic.Int64 // that were answered
+}
+
+func (v *view) Living(ctx context.Context) ([]Process, error) {
+	if v.hangs.Load() {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	defer v.looks.Add(1)
+	return v.fleet.Living(ctx)
 }
 
 func (f *fleet) Living(context.Context) ([]Process, error) {
