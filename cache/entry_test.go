@@ -113,3 +113,41 @@ func TestExpirySpreads(t *testing.T) {
 		t.Errorf("%d of %d entries expire in the last tenth", total, entries)
 	}
 }
+
+// TestLeft: what is left, and since when nothing is.
+func TestLeft(t *testing.T) {
+	var low Key
+	for _, c := range []struct {
+		now  int64
+		ttl  time.Duration
+		want int64
+	}{{0, 100, 100}, {30, 100, 70}, {100, 100, 0}, {130, 100, -30}, {-5, 100, 100}, {0, 0, math.MinInt64}, {5, -1, math.MinInt64}} {
+		if got := (&Entry{}).Left(low, c.now, c.ttl); got != c.want {
+			t.Errorf("%d of %d: %d, want %d", c.now, c.ttl, got, c.want)
+		}
+	}
+}
+
+// TestEarly holds the share of draws that win to the exponential distribution that the optimum has.
+func TestEarly(t *testing.T) {
+	const draws = 20000
+	e := &Entry{Origin: int64(time.Second)}
+	for _, c := range []struct {
+		left time.Duration
+		beta float64
+	}{{0, 1}, {time.Second, 1}, {2 * time.Second, 1}, {2 * time.Second, 2}, {time.Minute, 1}, {time.Second, 0}} {
+		won := 0
+		for range draws {
+			if e.Early(int64(c.left), c.beta) {
+				won++
+			}
+		}
+		want := math.Exp(-c.left.Seconds() / c.beta)
+		if c.left == 0 {
+			want = 1
+		}
+		if got := float64(won) / draws; math.Abs(got-want) > 0.02 {
+			t.Errorf("%v left, beta %v: %.3f won, want %.3f", c.left, c.beta, got, want)
+		}
+	}
+}

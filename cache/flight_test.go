@@ -195,3 +195,24 @@ func BenchmarkFlight(b *testing.B) {
 		}
 	})
 }
+
+// TestLead: of callers that would not wait one leads; who waits gets what it brings.
+func TestLead(t *testing.T) {
+	flights := NewFlights(10)
+	first := flights.Lead(Key{1})
+	if first == nil || flights.Lead(Key{1}) != nil || flights.Lead(Key{2}) == nil {
+		t.Fatal("not one leader for each key")
+	}
+	follower, leads := flights.Join(Key{1})
+	if leads || follower != first {
+		t.Fatal("a miss does not wait for the refresh")
+	}
+	entry := &Entry{}
+	first.Finish(entry)
+	if got, ok := follower.Wait(nil, time.Minute); got != entry || !ok {
+		t.Errorf("%v, %v", got, ok)
+	}
+	if _, leads := flights.Join(Key{1}); !leads || flights.Lead(Key{1}) != nil {
+		t.Error("a refresh does not see that there is a leader")
+	}
+}

@@ -52,7 +52,9 @@ type expectation struct {
 type aside struct {
 	verification *verification // the answer is for it
 	change       *settingChange
-	notice       []byte // a NoticeResponse message that goes before the end of the answer
+	standIn      *standIn // may answer in place of an error
+	renewal      *fill    // the answer is for it: a refresh
+	notice       []byte   // a NoticeResponse message that goes before the end of the answer
 }
 
 // noticed returns the end of an answer with the notice that goes before it, nil where there is none.
@@ -104,6 +106,14 @@ func (q *queue) front() *expectation {
 		return nil
 	}
 	return &q.ring[q.head]
+}
+
+// second returns the one behind the front, nil when there is none. It is valid as long as that of front.
+func (q *queue) second() *expectation {
+	if q.n < 2 {
+		return nil
+	}
+	return &q.ring[(q.head+1)%len(q.ring)]
 }
 
 func (q *queue) pop() expectation {

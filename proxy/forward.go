@@ -186,12 +186,14 @@ func (s *session) forwardExecute(scan *wire.Scanner, size int) {
 	}
 	e.outcome = p.outcome
 	var reason cachepolicy.Reason
+	var in *standIn
 	switch {
 	case po != nil && po.keyed && limit == 0 && !po.executed && p.decision.Verdict == cachepolicy.Cache:
 		if reason = s.whyNot(s.holdable(), po.prepared.directive); reason == cachepolicy.ReasonNone {
 			e.fill = s.newPortalFill(p, po)
 			s.compare(e.fill, po.prepared.directive)
 			e.outcome, reason = e.fill.outcome()
+			in = s.standIn(p, e.fill, po.prepared.directive, po)
 			s.keepFill(filled{fill: e.fill, portal: po, tail: po.tail})
 		}
 	case e.outcome == outcomeBypass:
@@ -204,7 +206,7 @@ func (s *session) forwardExecute(scan *wire.Scanner, size int) {
 	}
 	s.judged(&e, p, reason)
 	s.foresee(p)
-	e.aside = s.attach(e.aside)
+	e.aside = s.attach(e.aside.with(in))
 	e.ending = f.takeEnding()
 	if c := p.statement.Single(); c != nil && c.CopyIn && c.Kind == parser.KindWrite {
 		s.forwardCopyIn(e, size)

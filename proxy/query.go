@@ -53,6 +53,7 @@ func (s *session) handleQuery(message []byte) {
 		}
 	}
 	var fl *fill
+	var in *standIn
 	outcome, reason := p.outcome, p.decision.Reason
 	if p.decision.Verdict == cachepolicy.Cache {
 		if reason = s.whyNot(holdable, directive); reason == cachepolicy.ReasonNone && s.digestFor(p) == nil {
@@ -65,10 +66,12 @@ func (s *session) handleQuery(message []byte) {
 				return
 			}
 			outcome, reason = fl.outcome()
+			in = s.standIn(p, fl, directive, nil)
 		}
 	}
 	e := expectation{kind: expectQuery, outcome: outcome, fill: fl}
 	s.judged(&e, p, reason)
+	e.aside = e.aside.with(in)
 	s.foresee(p)
 	if f.inQuery && f.injected { // an error in what was sent before must not make the server skip the query
 		s.push(expectation{kind: expectSync, swallow: true, outcome: outcomeProbe})
@@ -165,6 +168,9 @@ func (s *session) hitQuery(text, canonical []byte, directive parser.Directive) b
 func (s *session) answerQuery(entry *cache.Entry) {
 	f := &s.frontend
 	f.dropped = true
+	if f.due.entry != entry {
+		f.due.entry = nil
+	}
 	f.forgetUnnamed(false)
 	_ = s.flush()
 	s.countHit(entry)

@@ -74,11 +74,8 @@ func (s *session) nearEnd(key cache.Key, entry *cache.Entry, rule *cache.Rule, d
 // stillHolds tells whether an entry past its lifetime may answer: as before, and never while rights may have been revoked that
 // this process has not heard of, whatever the consistency.
 func (srv *Server) stillHolds(entry *cache.Entry, ageOnly bool) bool {
-	if srv.fleet != nil {
-		_, member := srv.fleet.Position()
-		if !member || srv.strict && !srv.fleet.Live() {
-			return false
-		}
+	if srv.fleet != nil && (!srv.fleet.Listening() || srv.strict && !srv.fleet.Live()) {
+		return false
 	}
 	return srv.holds(entry, ageOnly)
 }
@@ -202,7 +199,7 @@ func (s *session) refresh(p *plan, of *prepared, r *rerun) {
 	}
 	fl.portal = &portal{}
 	s.srv.metrics.refreshes[d.reason].Add(1)
-	e := errand{session: s}
+	e := errand{session: s, aside: &aside{renewal: fl}}
 	if r.parse != nil {
 		e.message(expectParse, r.parse, fl, nil)
 	}

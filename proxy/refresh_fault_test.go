@@ -103,7 +103,7 @@ func collect(rows pgx.Rows, err error) string {
 func TestFailedRefreshIsNotSeen(t *testing.T) {
 	bothProtocols(t, func(t *testing.T, parameters ...string) {
 		r := startWith(t, cachepolicy.Rule{TTL: time.Hour}, eager, "CREATE TABLE t (id int)", "INSERT INTO t VALUES (1)", "CREATE TABLE mood (sad bool)",
-			"CREATE FUNCTION moody(int) RETURNS text IMMUTABLE LANGUAGE plpgsql AS $$BEGIN IF EXISTS (SELECT FROM mood) THEN RAISE NOTICE 'oh'; RETURN 1/0; END IF; RETURN 'well'; END$$")
+			"CREATE FUNCTION moody(int) RETURNS text IMMUTABLE LANGUAGE plpgsql AS $$BEGIN IF EXISTS (SELECT FROM mood) THEN RAISE NOTICE 'oh'; RAISE EXCEPTION 'oh' USING ERRCODE = '53200'; END IF; RETURN 'well'; END$$")
 		config, err := pgx.ParseConfig(r.DSN(parameters...))
 		if err != nil {
 			t.Fatal(err)

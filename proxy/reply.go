@@ -79,12 +79,14 @@ func (s *session) backendMessage(typ byte, message []byte) (swallow bool, replac
 		return s.startupMessage(typ, message)
 	}
 	swallow = e.swallow
+	traced := e.aside != nil && e.aside.notice != nil
 	replace = e.noticed(typ, message)
 	switch typ {
 	case wire.DataRow:
 		if e.aside != nil {
 			e.aside.verification.rows(message)
 			e.aside.change.answered(typ, message)
+			e.aside.standIn.rows()
 		}
 		switch {
 		case e.probe != nil:
@@ -98,6 +100,7 @@ func (s *session) backendMessage(typ byte, message []byte) (swallow bool, replac
 		e.fill.complete(message)
 		if e.aside != nil {
 			e.aside.verification.rows(message)
+			e.aside.standIn.rows()
 			if e.aside.change != nil {
 				e.aside.change.answered(typ, message)
 				b.change = e.aside.change
@@ -121,6 +124,10 @@ func (s *session) backendMessage(typ byte, message []byte) (swallow bool, replac
 		if b.change != nil {
 			b.change.failed = true
 		}
+		if answer := s.standsIn(e, message, traced); answer != nil {
+			replace = answer
+		}
+		s.refuted(e, message)
 		swallow = s.errorResponse() && !b.saidFatal
 	case wire.ParseComplete:
 		swallow = s.popKind(typ, expectParse)
@@ -175,6 +182,9 @@ func (s *session) spoilFill() (background bool) {
 func (s *session) described(typ byte, message []byte, e *expectation) {
 	if e.kind == expectQuery {
 		e.fill.describe(message)
+		if e.aside != nil {
+			e.aside.standIn.described(message)
+		}
 		return
 	}
 	if e.kind != expectDescribe {

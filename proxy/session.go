@@ -35,7 +35,7 @@ type session struct {
 	// written, so that whoever holds it and sees nothing pending may write.
 	clientMutex sync.Mutex
 	pending     atomic.Int32  // forwarded messages whose answers the client has not got
-	background  atomic.Int32  // of these, what nobody waits for; added after, taken off before
+	background  atomic.Int32  // of these, what nobody waits for; for a moment it may be counted here only
 	answers     atomic.Uint32 // that the client has got
 	status      atomic.Uint32
 
@@ -279,10 +279,10 @@ func (s *session) push(e expectation) {
 	}
 	s.skipping = false
 	s.queue.push(e)
-	s.pending.Add(1)
 	if e.background {
 		s.background.Add(1)
 	}
+	s.pending.Add(1)
 	s.mu.Unlock()
 }
 
@@ -303,7 +303,7 @@ func (s *session) idle() bool {
 	// The answer may be on its way: the backend side writes it and then says so under the mutex.
 	s.clientMutex.Lock()
 	defer s.clientMutex.Unlock()
-	return s.pending.Load() == s.background.Load()
+	return s.pending.Load() <= s.background.Load()
 }
 
 // closeWhenIdle ends the session at once when it is idle outside a transaction block, else as soon as it is.
@@ -312,7 +312,7 @@ func (s *session) closeWhenIdle() {
 	if !s.clientMutex.TryLock() { // somebody writes to the client: it is not idle
 		return
 	}
-	idle := s.pending.Load() == s.background.Load() && byte(s.status.Load()) != wire.StatusInTransaction && byte(s.status.Load()) != wire.StatusFailed
+	idle := s.pending.Load() <= s.background.Load() && byte(s.status.Load()) != wire.StatusInTransaction && byte(s.status.Load()) != wire.StatusFailed
 	s.clientMutex.Unlock()
 	if idle {
 		s.goodbye()

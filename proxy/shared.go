@@ -40,7 +40,7 @@ type offer struct {
 	position invalidator.Position // when its query was sent upstream
 	plan     *plan
 	tenant   string
-	lease    string // ends this lease; the other fields are not used then
+	lease    string // ends this lease, or removes this result; the other fields are not used then
 }
 
 // offers bounds how many results wait to be encoded; more are dropped, which costs hits.
@@ -164,6 +164,13 @@ func (sh *shared) offer(o *offer, entry *cache.Entry) {
 	}
 	o.entry = entry
 	sh.enqueue(o)
+}
+
+// forget has a result removed from the store. It never waits, and may be lost.
+func (sh *shared) forget(o *offer) {
+	if sh != nil && o != nil {
+		sh.enqueue(&offer{lease: sh.name(o.plan, o.tenant, o.key)})
+	}
 }
 
 func (sh *shared) enqueue(o *offer) {

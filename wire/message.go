@@ -159,14 +159,21 @@ func (s *Scanner) fail() { s.bad, s.b = true, nil }
 
 // IsFatal tells whether the body of an ErrorResponse says that the connection ends (severity FATAL or PANIC, field V).
 func IsFatal(body []byte) bool {
+	severity := string(ErrorField(body, 'V'))
+	return severity == SeverityFatal || severity == "PANIC"
+}
+
+// ErrorField returns the value of a field of the body of an ErrorResponse or NoticeResponse (section "Error and Notice Message Fields"), nil
+// when it has none. It is valid as long as the body.
+func ErrorField(body []byte, field byte) []byte {
 	scan := Scan(body)
 	for {
 		code := scan.Byte()
 		if code == 0 {
-			return false
+			return nil
 		}
-		if value := scan.String(); code == 'V' {
-			return string(value) == SeverityFatal || string(value) == "PANIC"
+		if value := scan.String(); code == field {
+			return value
 		}
 	}
 }

@@ -173,6 +173,10 @@ func (b *Bus) Process() Process { return b.process }
 // takes no lock and allocates nothing. It must be asked before the entry's stamp is checked: see docs/consistency.md.
 func (b *Bus) Live() bool { return b.live.ahead(&b.clock) }
 
+// Listening tells whether this process is a member and Redis has answered the last time that it was asked: then what others did is known, or
+// will be within a lease. It is no proof, as Live is, and holds without strict, too. It takes no lock and allocates nothing.
+func (b *Bus) Listening() bool { return !b.down.Load() && b.history.position.Load() != nil }
+
 // Position returns the place in the log up to which this process has applied everything; false while there is none. It must be taken before a
 // query is sent upstream to say how new the answer is.
 func (b *Bus) Position() (invalidator.Position, bool) {
