@@ -203,10 +203,11 @@ func (c *fleetClient) check(m *member, r fleetRead) error {
 	if counted {
 		defer a.answered()
 	}
-	known := r.known.Load()
-	began := time.Now()
+	var began time.Time // once there is a connection
+	var known int64
 	oldest := int64(-1)
 	done, err := c.through(m, func(conn *pgx.Conn) (err error) {
+		known, began = r.known.Load(), time.Now()
 		oldest, err = oldestVersion(c.statements, conn, c.load.database.sql(r.text), r.argument, r.columns)
 		return err
 	})
@@ -268,8 +269,9 @@ func (c *fleetClient) write(writer int) error {
 		if !m.admission.await(c.ctx) {
 			return nil
 		}
-		began := time.Now()
+		var began time.Time // once there is a connection
 		done, err := c.through(m, func(conn *pgx.Conn) error {
+			began = time.Now()
 			_, err := conn.Exec(c.statements, statement, version, id)
 			return err
 		})
