@@ -223,9 +223,10 @@ func (r *l2Report) judge() {
 			target{What: "lookup x GET, p50, " + c.Name, Limit: maxLookup}.ofRounds(lookup.P50, get.P50),
 			target{What: "lookup x GET, p99, " + c.Name, Limit: maxLookup}.ofRounds(lookup.P99, get.P99))
 	}
-	for _, m := range r.Memory.Kinds {
+	for i := range r.Memory.Kinds {
+		m := &r.Memory.Kinds[i]
 		if m.Small {
-			r.Targets = append(r.Targets, target{What: "bytes of 10,000 results, " + m.Name, Limit: maxL2Bytes, bound: below}.once(m.Bytes))
+			r.Targets = append(r.Targets, target{What: "bytes of 10,000 results, " + m.Name, Limit: maxL2Bytes, bound: below}.once(l2Results*m.each()))
 		}
 	}
 	for _, d := range r.Deaths {

@@ -119,15 +119,16 @@ func (s *l2Stage) death(ctx context.Context, level string, die func(context.Cont
 	if err := errors.Join(until(time.Now().Add(lifeAfter)), <-died); err != nil {
 		return d, err
 	}
-	d.judge(reads, at)
 	slices.Sort(direct)
+	d.judge(reads, at, direct[len(direct)-1])
 	d.Direct = micros(percentile(direct, 50))
 	return d, nil
 }
 
-// judge takes the figures out of the reads; Redis died at a moment among them.
-func (d *death) judge(reads []timed, died time.Time) {
-	slow := leastSlow
+// judge takes the figures out of the reads; Redis died at a moment among them. Undisturbed is how long PostgreSQL itself took at most, which knows
+// of no Redis.
+func (d *death) judge(reads []timed, died time.Time, undisturbed time.Duration) {
+	slow := max(leastSlow, 2*undisturbed)
 	for _, r := range reads {
 		if r.end.Before(died) {
 			slow = max(slow, 2*r.end.Sub(r.began)) // a busy machine has such reads without any death

@@ -87,7 +87,7 @@ func (r *l2Report) printMemory(table io.Writer) {
 	fmt.Fprint(table, "\nbytes in Redis\tresults\tbytes\teach\tof it name\tvalue\trows as text\tvalue/text\t\n")
 	for _, k := range r.Memory.Kinds {
 		n := math.Max(float64(k.Results), 1)
-		fmt.Fprintf(table, "%s\t%d\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t%.2f\t\n", k.Name, k.Results, float64(k.Bytes), float64(k.Bytes)/n,
+		fmt.Fprintf(table, "%s\t%d\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t%.2f\t\n", k.Name, k.Results, float64(k.Bytes), float64(k.each()),
 			float64(k.Names)/n, float64(k.Values)/n, float64(k.Raw)/n, float64(k.Values/k.Raw))
 	}
 }
