@@ -225,8 +225,11 @@ func signal(c chan struct{}) {
 	}
 }
 
-// Leave ends the membership in order. All writes of this process must be over, and its proof of life must stay until Leave has returned. The context
-// bounds how long Redis is waited for; without Redis the others find out by themselves. The Bus is of no use afterwards.
+var errUnderWay = errors.New("the outcome of writes is unknown")
+
+// Leave ends the membership in order. The proof of life must stay until Leave has returned. The context
+// bounds how long Redis is waited for; without Redis the others find out by themselves. So they do when the outcome of a write is not known, and
+// wait for its backend then. The Bus is of no use afterwards.
 func (b *Bus) Leave(ctx context.Context) error {
 	b.mu.Lock()
 	m := b.member
@@ -240,8 +243,12 @@ func (b *Bus) Leave(ctx context.Context) error {
 	var err error
 	if m != nil {
 		b.flush(ctx)
-		leave := event{kind: kindLeave, process: b.process}
-		err = b.scripts.leave.Run(ctx, b.Redis, b.keys, m.epochText, m.id, random(), b.LogLength, leave.encode()).Err()
+		if b.underWay() {
+			err = errUnderWay
+		} else {
+			leave := event{kind: kindLeave, process: b.process}
+			err = b.scripts.leave.Run(ctx, b.Redis, b.keys, m.epochText, m.id, random(), b.LogLength, leave.encode()).Err()
+		}
 	}
 	b.cancel()
 	b.mu.Lock()
@@ -254,6 +261,13 @@ func (b *Bus) Leave(ctx context.Context) error {
 		return fmt.Errorf("leave the fleet: %w", err)
 	}
 	return nil
+}
+
+// underWay tells whether there are fences of this process's that nobody has released.
+func (b *Bus) underWay() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.own) > 0
 }
 
 // flush waits until nothing is queued for the log.
