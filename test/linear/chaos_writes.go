@@ -22,7 +22,7 @@ const readyTimeout = time.Second
 func (c *chaos) restartProxy(random *rand.Rand) {
 	key := random.IntN(keys)
 	p := c.run.processes[random.IntN(len(c.run.processes))]
-	inOrder := len(c.run.processes) > 1 && random.IntN(3) == 0
+	inOrder := len(c.run.processes) > 1 && random.IntN(2) == 0
 	c.lock(key, func() {
 		ctx, cancel := context.WithTimeout(c.ctx, 500*time.Millisecond)
 		defer cancel()

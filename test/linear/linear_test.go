@@ -18,7 +18,15 @@ func TestMain(m *testing.M) {
 // Lengths of runs as part of all tests.
 const (
 	defaultLength = 12 * time.Second
-	sessionLength = 8 * time.Second
+	fleetRun      = 9 * time.Second
+	sessionRun    = 7 * time.Second
+)
+
+// What a fleet has to answer from its caches at least, in each second of a run: a tenth of what it does on a machine with two processors that are
+// busy with other tests.
+const (
+	leastL1 = 4.0
+	leastL2 = 0.15
 )
 
 func TestLinearizability(t *testing.T) {
@@ -31,27 +39,28 @@ func TestLinearizability(t *testing.T) {
 
 // TestFleetLinearizability lets three pgrecalls share a Redis that fails.
 func TestFleetLinearizability(t *testing.T) {
-	least := map[string]float64{"hit_l1": 500, "hit_l2": 20, "live": 0.05}
+	least := map[string]float64{"hit_l1": leastL1, "hit_l2": leastL2, "live": 0.05}
 	if isLong() {
-		least = map[string]float64{"hit_l1": 10_000, "hit_l2": 500, "live": 0.2, "faults": 1}
+		least["live"], least["faults"] = 0.2, 1
 	}
 	f := form{processes: 3, windows: []kind{redisFails, redisFails, proxyKilled, redisFails, redisFails, catalogLost, redisFails, redisFails, serverDies}}
-	measure(t, f, defaultLength, least)
+	measure(t, f, fleetRun, least)
 }
 
 // TestFleetOwnWrites lets three pgrecalls, where consistency is session, share a Redis that fails.
 func TestFleetOwnWrites(t *testing.T) {
-	least := map[string]float64{"hit_l1": 500, "hit_l2": 20}
+	least := map[string]float64{"hit_l1": leastL1, "hit_l2": leastL2}
 	if isLong() {
-		least = map[string]float64{"hit_l1": 10_000, "hit_l2": 500, "faults": 1}
+		least["faults"] = 1
 	}
 	f := form{processes: 3, session: true, windows: []kind{redisFails, calm, redisFails, proxyKilled, redisFails, calm, catalogLost, redisFails, redisFails, serverDies}}
-	measure(t, f, sessionLength, least)
+	measure(t, f, sessionRun, least)
 }
 
 func isLong() bool { return os.Getenv("PGRECALL_LINEAR") != "" }
 
-// measure does a run. What it has to show at least: the shares "hit rate" and "live", "hit_l1" and "hit_l2" as numbers, and with "faults" each kind once.
+// measure does a run. What it has to show at least: the shares "hit rate" and "live", "hit_l1" and "hit_l2" for each second, and with "faults" each kind
+// once, which a run of some minutes does.
 func measure(t *testing.T, f form, length time.Duration, least map[string]float64) {
 	seed := uint64(time.Now().UnixNano() / 1e6)
 	if text := os.Getenv("PGRECALL_SEED"); text != "" {
@@ -100,8 +109,9 @@ func measure(t *testing.T, f form, length time.Duration, least map[string]float6
 		}
 	}
 	t.Log(r.summary(outcomes))
+	seconds := time.Since(r.began).Seconds()
 	shown := map[string]float64{
-		"hit rate": hitRate(outcomes), "hit_l1": float64(outcomes["hit_l1"]), "hit_l2": float64(outcomes["hit_l2"]),
+		"hit rate": hitRate(outcomes), "hit_l1": float64(outcomes["hit_l1"]) / seconds, "hit_l2": float64(outcomes["hit_l2"]) / seconds,
 		"live": float64(outcomes[momentsLive]) / float64(max(1, outcomes[moments])), "faults": 1,
 	}
 	for _, fault := range fleetFaults() {
@@ -111,7 +121,7 @@ func measure(t *testing.T, f form, length time.Duration, least map[string]float6
 	}
 	for what, want := range least {
 		if shown[what] < want {
-			t.Errorf("PGRECALL_SEED=%d: %s %g: that proves little about hits, want %g", seed, what, shown[what], want)
+			t.Errorf("PGRECALL_SEED=%d: %s %.2f: that proves little, want %.2f", seed, what, shown[what], want)
 		}
 	}
 }
