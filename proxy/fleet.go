@@ -40,7 +40,7 @@ func (srv *Server) joinFleet(f *Fleet) error {
 // AwaitFleet waits until it is certain what the others do, or until the context ends; false then. Before, reads that have to be strict go
 // to the server, and strict writes wait. It returns at once where there is no fleet.
 func (srv *Server) AwaitFleet(ctx context.Context) bool {
-	return srv.fleet == nil || !srv.strict || srv.fleet.AwaitLive(ctx)
+	return srv.fleet == nil || srv.fleet.AwaitStart(ctx)
 }
 
 // leaveFleet ends the membership after the last session.

@@ -56,9 +56,10 @@ type Options struct {
 	Applier   Applier
 	// Census may be nil: then a member that fell silent without a Leave keeps the others from being Live until it is back or Forget is called.
 	Census Census
-	// Strict makes the strict writes of others wait for this process. Live is always false without it. All proxies of a fleet must agree.
+	// Strict makes the writes of all members wait for this process, and its own for others. Live is always false without it.
 	Strict bool
-	// Lease bounds how long a strict write of others may wait for this process after it died. All proxies of a fleet must agree.
+	// Lease bounds how long a strict write of others may wait for this process after it died. All proxies of a fleet must agree: who comes with
+	// another one does not become a member.
 	Lease time.Duration
 	// LogLength is about how many events Redis keeps.
 	LogLength int64
@@ -100,6 +101,8 @@ type Bus struct {
 	received              time.Duration // when Redis last confirmed the membership
 	began                 epochBegin
 	census                census
+	levels                levels
+	stranger              stranger
 }
 
 // epochBegin is when this process first saw the current epoch.

@@ -189,8 +189,8 @@ func TestHangOfRedis(t *testing.T) {
 // A release that is waited for costs the bound once.
 func TestHangIsPaidOnce(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t, 1)
-	a := f.all[0]
+	f := newFleet(t, 0)
+	a := f.addLax()
 	if err := f.redis.Pause(); err != nil {
 		t.Fatal(err)
 	}
@@ -205,7 +205,7 @@ func TestHangIsPaidOnce(t *testing.T) {
 	if err := f.redis.Resume(); err != nil {
 		t.Fatal(err)
 	}
-	a.awaitLive()
+	a.await("a fence in the log", func() bool { a.waits(1); return !a.Stats().Down })
 }
 
 func TestForkOfTheLog(t *testing.T) {

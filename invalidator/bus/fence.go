@@ -61,8 +61,8 @@ func (t *Token) prune(m *membership, members map[string]memberState, sent time.D
 // Fence announces a write that is about to be sent upstream; this process's own slots must be fenced already. The tags must hold all that the write
 // can change.
 //
-// Where await is not set it returns at once: the event is on its way. With it, it returns true when no other process can serve what the write
-// changes out of its cache; until then the write must not be sent upstream. That takes a round trip or two through Redis; after the death of a
+// Where await is not set, and no member of the fleet is strict, it returns at once: the event is on its way. Else it returns true when no other
+// process can serve what the write changes out of its cache; until then the write must not be sent upstream. That takes a round trip or two through Redis; after the death of a
 // member up to 1.4 leases; once, after Redis was lost, 1.25 leases. It waits longer only while PostgreSQL doesn't show this process's proof
 // of life. False means that the context has ended before: the write must not be sent upstream unless that is asked for by its client. The
 // token is to be released in any case.
@@ -70,6 +70,7 @@ func (b *Bus) Fence(ctx context.Context, tags Tags, await bool) (*Token, bool) {
 	began := b.clock.now()
 	b.mu.Lock()
 	b.number++
+	await = await || b.mustAwait(began)
 	t := &Token{bus: b, number: b.number, tags: tags, awaited: await}
 	b.own[t.number] = t
 	b.pend(t.number, t.event(kindFence))

@@ -31,6 +31,10 @@ func (b *Bus) join(parent context.Context) bool {
 		return false
 	}
 	answered := b.clock.now()
+	if len(list) == 4 {
+		b.meet(ctx, list, answered)
+		return false
+	}
 	s := readState(list)
 	epoch, err := strconv.ParseUint(s.epoch, 10, 64)
 	if err != nil || !s.readable {
@@ -85,7 +89,7 @@ func (b *Bus) announcement(id string) ([]any, []*Token, uint64) {
 	}
 	joined := event{kind: kindJoin, process: b.process}
 	arguments := []any{
-		strconv.FormatUint(random(), 10), random(), b.LogLength, id, b.lastID, level, joined.encode(), all, fmt.Sprintf("%08x-", uint32(b.process)),
+		strconv.FormatUint(random(), 10), random(), b.LogLength, id, b.lastID, level, joined.encode(), all, fmt.Sprintf("%08x-", uint32(b.process)), b.Lease.Milliseconds(),
 	}
 	tokens := make([]*Token, 0, len(b.own))
 	for _, t := range b.own {
@@ -103,6 +107,7 @@ func (b *Bus) enter(m *membership, s *state, tokens []*Token, isolations uint64,
 		return nil, false
 	}
 	b.takeFences(s)
+	b.learnLevels(s, m.id)
 	b.Applier.Everything()
 	b.counts.everything.Add(1)
 	for _, t := range tokens {

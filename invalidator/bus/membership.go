@@ -126,9 +126,10 @@ func (b *Bus) beat(parent context.Context, m *membership) bool {
 		applied = *p
 	}
 	sent := b.clock.now()
+	awaits := b.vouch(sent)
 	b.mu.Unlock()
 	nonce := fmt.Sprintf("%016x", applied.Nonce)
-	list, err := b.scripts.beat.Run(ctx, b.Redis, b.keys, m.epochText, m.id, before, this, applied.Seq, seen, nonce, keepKeys.Milliseconds()).Slice()
+	list, err := b.scripts.beat.Run(ctx, b.Redis, b.keys, m.epochText, m.id, before, this, applied.Seq, seen, nonce, keepKeys.Milliseconds(), awaits).Slice()
 	if err != nil {
 		b.failed("beat", err)
 		return false
@@ -152,6 +153,7 @@ func (b *Bus) beat(parent context.Context, m *membership) bool {
 	b.answered()
 	m.beats, m.seen, m.sent, m.confirmed = this, s.tick, sent, true
 	b.received = b.clock.now()
+	b.learnLevels(&s, m.id)
 	if m.ticks = append(m.ticks, tick{s.tick, sent}); len(m.ticks) > 4*beatsPerLease {
 		m.ticks = m.ticks[1:]
 	}
@@ -241,12 +243,17 @@ func (b *Bus) learn(m *membership, s state, sent time.Duration) {
 		}
 		o.applied = max(o.applied, at.applied)
 		m.report(id, report{at.applied, at.nonce})
+		heard := false
 		for _, t := range m.ticks {
-			if t.number <= at.seen && at.seen > 0 {
+			if t.number > at.seen || at.seen == 0 {
+				continue
+			}
+			heard = true
+			if at.awaits { // who does not wait for this process may write at any time
 				o.base, o.trusted = max(o.base, t.sent), true
 			}
 		}
-		if o.trusted {
+		if o.trusted || heard && !b.Strict {
 			delete(b.census.outside, o.process)
 		}
 	}

@@ -3,8 +3,9 @@ package bus
 import "github.com/redis/go-redis/v9"
 
 // All that members must agree on is in one hash, so that losing a part of it means losing it all: epoch, run (the server's run id), seq and
-// nonce (of the last event), tick (counts beats), settled, strict (the ids of the members that writers wait for), m:ID (member:
-// "beat applied seen nonce", the latter of the applied event) and o:TOKEN (the fences that are up, as events). The log is a stream with the ids seq-0.
+// nonce (of the last event), tick (counts beats), lease (in ms, that of all members), settled, strict (the ids of the members that writers
+// wait for), m:ID (member: "beat applied seen nonce awaits", the nonce of the applied event) and o:TOKEN (the fences that are up, as events). The
+// log is a stream with the ids seq-0.
 //
 // KEYS of every script: the hash, the log.
 
@@ -51,20 +52,22 @@ func newScripts() scripts {
 	script := func(text string) *redis.Script { return redis.NewScript(scriptCommon + text) }
 	return scripts{
 		// ARGV: epoch if one has to be made, seed, log's length, own id, id to replace or '', '1' if writers shall wait for it, the Join event, the
-		// All event or '', the prefix of its fences' tokens, then token and event of each of its fences that are up.
+		// All event or '', the prefix of its fences' tokens, its lease in ms, then token and event of each of its fences that are up.
 		join: script(`
 local running = run()
 local state = redis.call('HMGET', KEYS[1], 'epoch', 'run')
 if not state[1] or state[2] ~= running then
 	redis.call('DEL', KEYS[1], KEYS[2])
-	redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'run', running, 'seq', 0, 'nonce', string.sub(redis.sha1hex(ARGV[2]), 1, 16), 'tick', 0, 'settled', 0, 'strict', '')
+	redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'run', running, 'seq', 0, 'nonce', string.sub(redis.sha1hex(ARGV[2]), 1, 16), 'tick', 0, 'settled', 0, 'strict', '', 'lease', ARGV[10])
 end
+local agreed = redis.call('HMGET', KEYS[1], 'lease', 'epoch', 'tick')
+if agreed[1] ~= ARGV[10] then return {'lease', agreed[1], agreed[2], agreed[3]} end
 if ARGV[5] ~= '' then
 	redis.call('HDEL', KEYS[1], 'm:' .. ARGV[5])
 	strict(ARGV[5], false)
 end
 local up = {}
-for i = 10, #ARGV, 2 do
+for i = 11, #ARGV, 2 do
 	up[ARGV[i]] = true
 	redis.call('HSET', KEYS[1], 'o:' .. ARGV[i], ARGV[i + 1])
 	add(ARGV[2], ARGV[3], ARGV[i + 1])
@@ -79,12 +82,12 @@ end
 add(ARGV[2], ARGV[3], ARGV[7])
 if ARGV[8] ~= '' then add(ARGV[2], ARGV[3], ARGV[8]) end
 local tick = redis.call('HINCRBY', KEYS[1], 'tick', 1)
-redis.call('HSET', KEYS[1], 'm:' .. ARGV[4], '0 ' .. redis.call('HGET', KEYS[1], 'seq') .. ' 0 ' .. redis.call('HGET', KEYS[1], 'nonce'))
+redis.call('HSET', KEYS[1], 'm:' .. ARGV[4], '0 ' .. redis.call('HGET', KEYS[1], 'seq') .. ' 0 ' .. redis.call('HGET', KEYS[1], 'nonce') .. ' 0')
 strict(ARGV[4], ARGV[6] == '1')
 return redis.call('HGETALL', KEYS[1])`),
 
 		// ARGV: epoch, own id, the last beat that was answered, this beat, applied, the last tick that was received, the nonce of what was applied, how
-		// long the keys live in ms.
+		// long the keys live in ms, '1' if all that this member writes waits for those that want it.
 		beat: script(`
 if lost(ARGV[1]) then return {'lost'} end
 local me = redis.call('HGET', KEYS[1], 'm:' .. ARGV[2])
@@ -92,7 +95,7 @@ if not me then return {'lost'} end
 local was = tonumber(string.match(me, '^%d+'))
 if was < tonumber(ARGV[3]) or was > tonumber(ARGV[4]) then return {'lost'} end
 local tick = redis.call('HINCRBY', KEYS[1], 'tick', 1)
-redis.call('HSET', KEYS[1], 'm:' .. ARGV[2], ARGV[4] .. ' ' .. ARGV[5] .. ' ' .. ARGV[6] .. ' ' .. ARGV[7])
+redis.call('HSET', KEYS[1], 'm:' .. ARGV[2], ARGV[4] .. ' ' .. ARGV[5] .. ' ' .. ARGV[6] .. ' ' .. ARGV[7] .. ' ' .. ARGV[9])
 redis.call('PEXPIRE', KEYS[1], ARGV[8])
 redis.call('PEXPIRE', KEYS[2], ARGV[8])
 return redis.call('HGETALL', KEYS[1])`),

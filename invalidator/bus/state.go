@@ -21,7 +21,10 @@ type state struct {
 	lost, readable bool
 }
 
-type memberState struct{ beat, applied, seen, nonce uint64 }
+type memberState struct {
+	beat, applied, seen, nonce uint64
+	awaits                     bool // all that it writes waits for the members that want it
+}
 
 func memberID(p Process) string { return fmt.Sprintf("%08x-%016x", uint32(p), random()) }
 
@@ -61,8 +64,8 @@ func readState(list []any) state {
 			s.settled = value == "1"
 		case strings.HasPrefix(key, "m:"):
 			var m memberState
-			if fields := strings.Fields(value); len(fields) == 4 {
-				m = memberState{number(fields[0], 10), number(fields[1], 10), number(fields[2], 10), number(fields[3], 16)}
+			if fields := strings.Fields(value); len(fields) == 5 {
+				m = memberState{number(fields[0], 10), number(fields[1], 10), number(fields[2], 10), number(fields[3], 16), fields[4] == "1"}
 			} else {
 				s.readable = false
 			}

@@ -68,6 +68,28 @@ func (f *fleet) goesOn(l *load) {
 	f.t.Logf("with Redis again: reads %v; writes %v", l.reads.take(), l.writes.take())
 }
 
+// TestWritesOfOthersWaitForStrictReaders: one member has no strict rules, and its writes are seen by a strict one at once nevertheless.
+func TestWritesOfOthersWaitForStrictReaders(t *testing.T) {
+	t.Parallel()
+	f := start(t, setup{server: pgtest.StartRedis(t), levels: []cachepolicy.Consistency{cachepolicy.Strict, cachepolicy.Session}})
+	reader, writer := f.connect(0), f.connect(1)
+	const query = "SELECT n FROM c0"
+	for i := range 200 {
+		f.value(reader, query)
+		before := f.members[0].Status().Outcomes["hit_l1"]
+		if i == 0 {
+			eventually(t, "a hit", func() bool {
+				f.value(reader, query)
+				return f.members[0].Status().Outcomes["hit_l1"] > before
+			})
+		}
+		f.exec(writer, "UPDATE c0 SET n = n + 1")
+		if got := f.value(reader, query); got != i+1 {
+			t.Fatalf("%d after an acknowledged write of %d", got, i+1)
+		}
+	}
+}
+
 // TestCutOffMemberGoesOnUnderSession: L1 goes on answering, a client sees its own writes at once, and those of others when the member is back.
 func TestCutOffMemberGoesOnUnderSession(t *testing.T) {
 	server := pgtest.StartRedis(t)

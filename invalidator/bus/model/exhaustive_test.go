@@ -45,6 +45,8 @@ func TestEachStepIsNeeded(t *testing.T) {
 		{"L2 is judged by the log", Position, "nothing fails"},
 		{"own writes are known at once", PendingOwn, "each client's own writes"},
 		{"the end of a fence invalidates", InvalidateAtEnd, "nothing fails"},
+		{"who does not wait is not trusted", Vouch, "one is not strict"},
+		{"who waits has told of what did not", VouchAfterLog, "one is not strict"},
 		{"whom to wait for is read with the append", MembersInOneStep, "nothing fails"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

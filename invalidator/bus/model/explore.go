@@ -42,6 +42,10 @@ func initial(o Options) state {
 		s.proxies[p].cache = none
 		if p < o.Proxies {
 			s.proxies[p] = proxy{member: true, live: true, epoch: 1, trusts: all &^ bit(p), cache: none}
+			if o.Lax != 0 && o.Lax&bit(p) == 0 {
+				s.proxies[p] = proxy{cache: none}
+				s.members &^= bit(p)
+			}
 		}
 	}
 	return s

@@ -2,7 +2,11 @@ package model
 
 import "testing"
 
-const second = 2 // the proxy that does not write
+// The proxy that writes, and the one that does not.
+const (
+	first  = 1
+	second = 2
+)
 
 // worlds are small enough for all their interleavings.
 func worlds() map[string]Options {
@@ -12,6 +16,7 @@ func worlds() map[string]Options {
 		"one is cut off":           {Proxies: 2, Writes: 1, Readers: second, Cuts: 1},
 		"one is cut off and dies":  {Proxies: 2, Writes: 1, Readers: second, Cuts: 1, Crashes: 1},
 		"Redis loses its data":     {Proxies: 2, Writes: 1, Readers: second, Losses: 1},
+		"one is not strict":        {Proxies: 2, Writes: 1, Readers: second, Lax: first},
 		"each client's own writes": {Proxies: 2, Writes: 1, Readers: 1, L2: true, Session: true},
 	}
 }

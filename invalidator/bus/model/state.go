@@ -38,6 +38,7 @@ type write struct {
 	event   uint8 // the log's length after its fence
 	version int8  // what it wrote, once committed
 	alone   bool  // it went on without the log
+	queued  bool  // it did not wait, and what it has to say is not in the log yet
 }
 
 // proxy is one process.
@@ -51,6 +52,8 @@ type proxy struct {
 	fences  uint8 // writes
 	pending uint8 // its own writes whose end it has not read
 	tell    bool  // it wrote without the log
+	knows   bool  // not strict itself, it knows that others are
+	vouched bool  // it has said that its writes wait, and may be trusted because of that
 	cache   int8
 
 	fill      int8 // 0: none, 1: stamped, else 2 + value
@@ -79,6 +82,7 @@ type state struct {
 	length  uint8
 	open    uint8 // fences that are up in the fleet
 	members uint8
+	vouches uint8 // members that say that their writes wait, since the last one joined
 
 	l2, l2At, l2Epoch     int8
 	crashed, cut          uint8
@@ -113,6 +117,8 @@ const (
 	TellOfEnds               // a write that ended while its process was no member is not told of
 	InvalidateAtEnd          // the end of a fence does not invalidate
 	MembersInOneStep         // the members to wait for are read before the fence is in the log
+	Vouch                    // who does not say that its writes wait is trusted
+	VouchAfterLog            // it says so while what did not wait is not in the log
 )
 
 // Options are what a run may do.
@@ -120,6 +126,7 @@ type Options struct {
 	Proxies, Writes       int
 	Crashes, Cuts, Losses uint8
 	Readers               uint8 // who reads out of the cache, a bit for each
+	Lax                   uint8 // who is not strict, a bit for each; the others come later
 	L2                    bool
 	Session               bool // writes wait for nobody, hits ask nobody; each process must see its own writes
 	Without               Without

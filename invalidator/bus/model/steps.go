@@ -25,7 +25,7 @@ func (o *Options) successors(s *state, next func(name string, t state)) {
 		t := *s
 		t.losses--
 		t.epoch++
-		t.log, t.length, t.open, t.members = [maxEvents]uint8{}, 0, 0, 0
+		t.log, t.length, t.open, t.members, t.vouches = [maxEvents]uint8{}, 0, 0, 0, 0
 		next("Redis loses its data", t)
 	}
 }
@@ -125,13 +125,16 @@ func (o *Options) membership(s *state, p int, next func(string, state)) {
 		t.proxies[p].live = true
 		next(fmt.Sprintf("%d beats", p), t)
 	}
+	if o.Lax&bit(p) != 0 {
+		o.levels(s, p, next)
+	}
 	if x.applied < s.length {
 		t := *s
 		o.apply(&t, p)
 		next(fmt.Sprintf("%d applies event %d", p, x.applied+1), t)
 	} else {
 		for q := range o.Proxies {
-			heard := s.fleet(q) || o.Without == TrustOfAnswers && s.members&bit(q) != 0
+			heard := (s.fleet(q) && (o.Lax&bit(q) == 0 || s.vouches&bit(q) != 0 || o.Without == Vouch)) || o.Without == TrustOfAnswers && s.members&bit(q) != 0
 			if q != p && x.trusts&bit(q) == 0 && heard && s.crashed&bit(q) == 0 {
 				t := *s
 				t.proxies[p].trusts |= bit(q)
@@ -189,9 +192,14 @@ func (o *Options) join(s *state, p int, next func(string, state)) {
 	t := *s
 	x := &t.proxies[p]
 	t.members |= bit(p)
+	t.vouches = 0 // who beats from now on knows that this proxy has joined
 	for w := range o.Writes {
 		if o.owner(w) != p {
 			continue
+		}
+		if t.writes[w].queued {
+			t.writes[w].queued = false
+			x.tell = x.tell || t.writes[w].stage >= stageReleased
 		}
 		switch at := &t.writes[w]; at.stage {
 		case stageFenced, stageAnnounced, stageSent, stageCommitted:
@@ -235,6 +243,37 @@ func (o *Options) join(s *state, p int, next func(string, state)) {
 		x.invalidate()
 	}
 	next(fmt.Sprintf("%d joins", p), t)
+}
+
+// levels are the steps of a member that is not strict, which finds out whether others are.
+func (o *Options) levels(s *state, p int, next func(string, state)) {
+	x := &s.proxies[p]
+	strict := s.members&^o.Lax != 0
+	if strict != x.knows {
+		t := *s
+		t.proxies[p].knows = strict
+		next(fmt.Sprintf("%d hears whether others are strict", p), t)
+	}
+	pending := false
+	for w := range o.Writes {
+		pending = pending || o.owner(w) == p && s.writes[w].queued
+	}
+	if x.knows && s.vouches&bit(p) == 0 && (!pending || o.Without == VouchAfterLog) {
+		t := *s
+		t.vouches |= bit(p)
+		t.proxies[p].vouched = true
+		next(fmt.Sprintf("%d says that its writes wait", p), t)
+	}
+	trusted := false
+	for q := range o.Proxies {
+		trusted = trusted || q != p && s.proxies[q].live && s.proxies[q].trusts&bit(p) != 0
+	}
+	if x.vouched && !x.knows && !trusted { // time has passed
+		t := *s
+		t.vouches &^= bit(p)
+		t.proxies[p].vouched = false
+		next(fmt.Sprintf("%d is trusted by nobody any more", p), t)
+	}
 }
 
 // apply lets a proxy apply the next event.

@@ -20,6 +20,17 @@ func (o *Options) write(s *state, w int, next func(string, state)) {
 			o.release(s, w, step)
 		}
 	}
+	if at.queued && !dead && s.reachable(p) && s.fleet(p) {
+		t := *s
+		t.writes[w].queued = false
+		if at.stage < stageReleased {
+			t.append(eventFence | uint8(w))
+			t.open |= bit(w)
+		} else {
+			t.append(eventRelease | uint8(w))
+		}
+		step("comes into the log", t)
+	}
 	if dead { // its backend is gone, or it was never sent
 		if s.open&bit(w) != 0 && at.stage != stageSent {
 			for q := range o.Proxies {
@@ -59,6 +70,11 @@ func (o *Options) write(s *state, w int, next func(string, state)) {
 				a.waits = t.members &^ bit(p)
 			}
 			step("is announced", t)
+		}
+		if o.Lax&bit(p) != 0 && !x.knows && !x.vouched {
+			t := *s
+			t.writes[w].stage, t.writes[w].queued = stageSent, true
+			step("is sent without waiting", t)
 		}
 		if o.Session && (!s.reachable(p) || !s.fleet(p)) {
 			o.alone(s, w, step)
@@ -133,7 +149,7 @@ func (o *Options) release(s *state, w int, step func(string, state)) {
 	if s.reachable(p) && s.fleet(p) && t.open&bit(w) != 0 {
 		t.open &^= bit(w)
 		t.append(eventRelease | uint8(w))
-	} else if o.Without != TellOfEnds {
+	} else if o.Without != TellOfEnds && !t.writes[w].queued {
 		x.tell = true
 	}
 	step("is released", t)
