@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 )
 
 // change is what POST /api/flush and /api/allow are about, in the query, as JSON or as a form. Without any of it, everything.
@@ -15,8 +17,29 @@ type change struct {
 	Database    string
 	Table       string
 	Fingerprint string // hexadecimal
+	Tenant      string
+	All         string // "true", for those who want to say so
 	fingerprint uint64
 }
+
+// Selection says what a flush is of: what all fields fit that are not empty, everything where all are.
+type Selection struct {
+	Database    string
+	Table       string // "t" or "schema.t"
+	Tenant      string
+	Fingerprint uint64
+}
+
+// Flushed is what came of a flush.
+type Flushed struct {
+	L1      int    `json:"removed"`            // entries of this process
+	L2      *int   `json:"l2_removed"`         // null without L2, and where it was not reached; -1 where it does not tell
+	L2Error string `json:"l2_error,omitempty"` // why not; what is left there is not served
+	Others  string `json:"others,omitempty"`   // what other pgrecalls know: applied, told, unreachable, unknown; nothing where there are none
+}
+
+// flushTimeout bounds how long a flush waits for what is shared with others.
+const flushTimeout = 5 * time.Minute
 
 // permitted checks the token and that no other site's page asks. It answers the request where it may not change anything.
 func (s *Server) permitted(w http.ResponseWriter, r *http.Request) bool {
@@ -64,10 +87,22 @@ func (s *Server) flush(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	removed := s.proxy.Flush(c.Database, c.Table, c.fingerprint)
-	s.logger.Info("cache flushed", "removed", removed, "database", c.Database,
-		"table", c.Table, "fingerprint", c.Fingerprint, "from", r.RemoteAddr)
-	writeJSON(w, http.StatusOK, map[string]int{"removed": removed})
+	if c.All != "" && (c.All != "true" || c.Database+c.Table+c.Fingerprint+c.Tenant != "") {
+		writeError(w, http.StatusBadRequest, "all: want true, and nothing else beside it")
+		return
+	}
+	// A large L2 takes longer than other requests may.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(flushTimeout + writeTimeout))
+	ctx, cancel := context.WithTimeout(r.Context(), flushTimeout)
+	defer cancel()
+	done, err := s.proxy.Flush(ctx, Selection{Database: c.Database, Table: c.Table, Tenant: c.Tenant, Fingerprint: c.fingerprint})
+	if err != nil {
+		writeError(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	s.logger.Info("cache flushed", "removed", done.L1, "l2_error", done.L2Error, "others", done.Others, "database", c.Database,
+		"table", c.Table, "fingerprint", c.Fingerprint, "tenant", c.Tenant, "from", r.RemoteAddr)
+	writeJSON(w, http.StatusOK, done)
 }
 
 // allow lets shapes be cached again that a verification stopped.
@@ -79,7 +114,7 @@ func (s *Server) allow(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	if c.Database != "" || c.Table != "" {
+	if c.Database+c.Table+c.Tenant+c.All != "" {
 		writeError(w, http.StatusBadRequest, "want a fingerprint, or nothing for all")
 		return
 	}
@@ -130,9 +165,9 @@ func readChange(r *http.Request) (change, error) {
 
 func (c *change) merge(values url.Values) error {
 	for key, v := range values {
-		field := map[string]*string{"database": &c.Database, "table": &c.Table, "fingerprint": &c.Fingerprint}[key]
+		field := map[string]*string{"database": &c.Database, "table": &c.Table, "fingerprint": &c.Fingerprint, "tenant": &c.Tenant, "all": &c.All}[key]
 		if field == nil {
-			return fmt.Errorf("unknown parameter %q: want database, table, fingerprint", key)
+			return fmt.Errorf("unknown parameter %q: want database, table, fingerprint, tenant, all", key)
 		}
 		if len(v) != 1 || v[0] == "" || *field != "" {
 			return fmt.Errorf("%s: want one value", key)

@@ -34,9 +34,9 @@ type Proxy interface {
 	Status() Status
 	// Ready returns nil when clients can be served from the cache, else the reason why not.
 	Ready() error
-	// Flush removes what is cached: of a database, of a table ("t" or "schema.t"), of a
-	// fingerprint; "" and 0 match everything. It returns the number of entries.
-	Flush(database, table string, fingerprint uint64) int
+	// Flush removes what is cached, here and in what is shared with others. The context bounds how long it waits for these. An error is the
+	// request's fault.
+	Flush(context.Context, Selection) (Flushed, error)
 	// Allow lets statements of a fingerprint be cached again that a verification stopped, 0 for all of them. It returns how many
 	// shapes were stopped.
 	Allow(fingerprint uint64) int

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -26,6 +27,7 @@ type proxyStub struct {
 	database    string
 	table       string
 	fingerprint uint64
+	tenant      string
 	allows      int
 	doubt       *Doubt
 	uncached    int // asked for
@@ -51,10 +53,13 @@ func (p *proxyStub) Status() Status {
 
 func (p *proxyStub) Ready() error { return p.ready }
 
-func (p *proxyStub) Flush(database, table string, fingerprint uint64) int {
+func (p *proxyStub) Flush(_ context.Context, what Selection) (Flushed, error) {
+	if what.Tenant == "none" {
+		return Flushed{}, errors.New("no tenants")
+	}
 	p.flushes++
-	p.database, p.table, p.fingerprint = database, table, fingerprint
-	return 5
+	p.database, p.table, p.fingerprint, p.tenant = what.Database, what.Table, what.Fingerprint, what.Tenant
+	return Flushed{L1: 5, Others: "applied"}, nil
 }
 
 func (p *proxyStub) Allow(fingerprint uint64) int {
@@ -244,6 +249,11 @@ func TestFlush(t *testing.T) {
 		"by query":          {query: "?table=a.b&database=d", code: 200, want: proxyStub{flushes: 1, table: "a.b", database: "d"}},
 		"by form":           {body: "table=a&fingerprint=ff", headers: []string{form}, code: 200, want: proxyStub{flushes: 1, table: "a", fingerprint: 255}},
 		"by JSON":           {body: `{"database":"d","fingerprint":"8f9e7a39f0adeef7"}`, headers: []string{asJSON}, code: 200, want: proxyStub{flushes: 1, database: "d", fingerprint: 0x8f9e7a39f0adeef7}},
+		"tenant":            {query: "?tenant=a", code: 200, want: proxyStub{flushes: 1, tenant: "a"}},
+		"no such tenants":   {query: "?tenant=none", code: 400},
+		"all":               {query: "?all=true", code: 200, want: proxyStub{flushes: 1}},
+		"all and a table":   {query: "?all=true&table=t", code: 400},
+		"not all":           {query: "?all=false", code: 400},
 		"empty object":      {body: `{}`, headers: []string{asJSON}, code: 200, want: proxyStub{flushes: 1}},
 		"empty in JSON":     {body: `{"fingerprint":""}`, headers: []string{asJSON}, code: 400},
 		"number in JSON":    {body: `{"fingerprint":1}`, headers: []string{asJSON}, code: 400},

@@ -27,10 +27,10 @@ type Remote interface {
 	Claim(ctx context.Context, name string, ttl time.Duration) (bool, error)
 	// Delete removes what is under the names. A name under which there is nothing is no error.
 	Delete(ctx context.Context, names ...string) error
-	// Flush removes all values whose names begin with the prefix, which [NamespacePrefix], [TenantPrefix] or
-	// [FingerprintPrefix] made, in bounded steps that let others in between, and returns how many there were, or
+	// Flush removes all values whose names begin with the prefix, which [NamespacePrefix], [TenantPrefix],
+	// [FingerprintPrefix] or [RemotePrefix] made (see [HasRemotePrefix]), in bounded steps that let others in between, and returns how many there were, or
 	// [UnknownNumber]. What is put while it runs may stay. A store that cannot list names removes more than it
-	// was asked for, never less. It takes as long as there are names in the store: give it a context that allows that.
+	// was asked for, never less, but of several namespaces ([SpansNamespaces]) only those that it has seen. It takes as long as there are names in the store: give it a context that allows that.
 	Flush(ctx context.Context, prefix string) (int, error)
 	// Ping succeeds when every server that is needed for Get answers.
 	Ping(ctx context.Context) error

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"encoding/base64"
+	"fmt"
 	"strconv"
 	"strings"
 )
@@ -43,6 +44,54 @@ func TenantPrefix(namespace, tenant string) string {
 // FingerprintPrefix returns what the names of all results of a tenant with this fingerprint begin with, and no others'.
 func FingerprintPrefix(namespace, tenant string, fingerprint uint64) string {
 	return string(appendFingerprintPrefix(nil, namespace, tenant, fingerprint))
+}
+
+// anyPart stands in a prefix for any text in its place; no part of a name holds it.
+const anyPart = "*"
+
+// RemotePrefix returns what the names begin with of the results of a tenant with a fingerprint, in all namespaces that are the given one, a dot
+// and a database. Empty arguments and zero stand for all.
+func RemotePrefix(namespace, database, tenant string, fingerprint uint64) string {
+	b := append(appendEscaped([]byte(remoteRoot), namespace), '.')
+	if database == "" && tenant == "" && fingerprint == 0 {
+		return string(b)
+	}
+	part := func(text string) {
+		if text == "" {
+			b = append(b, anyPart...)
+			return
+		}
+		b = appendEscaped(b, text)
+	}
+	part(database)
+	b = append(b, remoteVersion...)
+	if tenant == "" && fingerprint == 0 {
+		return string(b)
+	}
+	part(tenant)
+	b = append(b, ':')
+	if fingerprint == 0 {
+		return string(b)
+	}
+	return fmt.Sprintf("%s%016x:", b, fingerprint)
+}
+
+// HasRemotePrefix tells whether a name begins with a prefix that one of the functions here made.
+func HasRemotePrefix(name, prefix string) bool {
+	for {
+		fixed, rest, wild := strings.Cut(prefix, anyPart)
+		var ok bool
+		if name, ok = strings.CutPrefix(name, fixed); !ok || !wild {
+			return ok
+		}
+		name, prefix = name[strings.IndexByte(name+":", ':'):], rest
+	}
+}
+
+// SpansNamespaces tells whether names of several namespaces begin with a prefix.
+func SpansNamespaces(prefix string) bool {
+	before, _, whole := strings.Cut(prefix, remoteVersion)
+	return !whole || strings.Contains(before, anyPart)
 }
 
 func appendNamespacePrefix(b []byte, namespace string) []byte {

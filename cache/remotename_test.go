@@ -45,7 +45,7 @@ func TestRemoteNamesAreExact(t *testing.T) {
 			TenantPrefix(b.namespace, b.tenant):                     a.namespace == b.namespace && a.tenant == b.tenant,
 			FingerprintPrefix(b.namespace, b.tenant, b.fingerprint): a == b,
 		} {
-			if strings.HasPrefix(name, prefix) != want {
+			if HasRemotePrefix(name, prefix) != want || SpansNamespaces(prefix) {
 				t.Fatalf("%q has prefix %q: want %v", name, prefix, want)
 			}
 			of, ok := RemoteNamespace(prefix)
@@ -59,4 +59,24 @@ func TestRemoteNamesAreExact(t *testing.T) {
 			t.Errorf("%q has namespace %q", other, of)
 		}
 	}
+}
+
+// Empty arguments match anything in their place, and nothing beside it.
+func TestRemotePrefix(t *testing.T) {
+	part := rapid.SampledFrom([]string{"", "a", "v1", "a.b", "a:b", "*", "0000000000000001"})
+	rapid.Check(t, func(t *rapid.T) {
+		named, tenant, fingerprint := "n."+part.Draw(t, "database"), part.Draw(t, "tenant"), rapid.Uint64Range(1, 2).Draw(t, "fingerprint")
+		database, wanted, of := part.Draw(t, "of database"), part.Draw(t, "of tenant"), rapid.Uint64Range(0, 2).Draw(t, "of fingerprint")
+		name, prefix := RemoteName(named, tenant, fingerprint, Key{1}), RemotePrefix("n", database, wanted, of)
+		want := (database == "" || "n."+database == named) && (wanted == "" || wanted == tenant) && (of == 0 || of == fingerprint)
+		if HasRemotePrefix(name, prefix) != want {
+			t.Fatalf("%q and %q: want %v", name, prefix, want)
+		}
+		if SpansNamespaces(prefix) != (database == "") {
+			t.Fatalf("%q", prefix)
+		}
+		if HasRemotePrefix(RemoteName("m."+database, wanted, of, Key{1}), prefix) {
+			t.Fatalf("%q finds another namespace", prefix)
+		}
+	})
 }

@@ -73,6 +73,23 @@ func (s *Slots) Relation(database string, oid uint32) Slot {
 	return Slot(h.Sum64() % slotCount)
 }
 
+// Kinds of what is flushed by its name.
+const (
+	FlushedTable       = 'n' // a table's name without its schema, in any database
+	FlushedTenant      = 'u'
+	FlushedFingerprint = 'f'
+)
+
+// Flushed returns the slot of the tag "everything of this name that is flushed", of one of the kinds above. No stamp carries it: it tells what in a
+// store that processes share is older than a flush.
+func (s *Slots) Flushed(kind byte, name string) Slot {
+	var h maphash.Hash
+	h.SetSeed(s.seed)
+	_ = h.WriteByte(kind)
+	_, _ = h.WriteString(name)
+	return Slot(h.Sum64() % slotCount)
+}
+
 // Load returns the word of a slot.
 func (s *Slots) Load(slot Slot) uint64 { return s.words[slot].Load() }
 

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/pgrecall/pgrecall/cachepolicy"
+
+	"github.com/pgrecall/pgrecall/proxy"
 )
 
 // TestConsistencyForOneSession: a session may take answers that a write made old, and take that back.
@@ -90,7 +92,7 @@ func TestTTLOfOneStatement(t *testing.T) {
 				t.Fatal(err)
 			}
 			r.SetPolicy(policy)
-			r.Flush("", "", 0)
+			flush(t, r, proxy.Selection{})
 			if hits := r.counts(c, 3, step.comment+"SELECT id FROM t"); hits != step.hits {
 				t.Errorf("rule %v, %s: %d hits, want %d", step.rule, step.comment, hits, step.hits)
 			}

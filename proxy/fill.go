@@ -19,7 +19,8 @@ type fill struct {
 	started int64 // when the query, or for a portal its Execute, was sent
 	asked   int64 // before the server took the snapshot: the answer is as old as that
 	tenant  uint32
-	block   byte // status that ReadyForQuery must show: nothing but this read has happened
+	flushes uint64 // before the query was sent upstream
+	block   byte   // status that ReadyForQuery must show: nothing but this read has happened
 	simple  bool
 	// comparison is of shadow mode: what the cache would have answered, nil for nothing.
 	comparison *comparison
@@ -122,6 +123,11 @@ func (f *fill) store(s *session) {
 	}
 	if f.comparison != nil && f.comparison.settle(f) {
 		f.stored = true
+		return
+	}
+	// An answer from before a flush: what enters at this moment nevertheless is covered by it, since the query was sent before.
+	if s.srv.flushes.epoch.Load() != f.flushes {
+		f.abort()
 		return
 	}
 	entry := cache.NewEntry(f.parameter, f.row, f.data, f.stamp, f.source, f.asked, s.now()-f.started)

@@ -223,12 +223,16 @@ func (s *session) missQuery(p *plan, canonical []byte, directive parser.Directiv
 // newFill takes the stamp for a result that is about to be asked for. It returns nil, and lets the flight go, while a write to what it
 // depends on is under way.
 func (s *session) newFill(p *plan, key cache.Key, flight *cache.Flight) *fill {
-	position := s.srv.shared.position()
+	flushes, position := s.srv.flushes.epoch.Load(), s.srv.shared.position()
 	stamp, free := s.srv.slots.Stamp(p.slots)
 	if !free {
 		stamp = nil
 	}
-	return s.newStampedFill(p, key, flight, stamp, position)
+	f := s.newStampedFill(p, key, flight, stamp, position)
+	if f != nil {
+		f.flushes = flushes
+	}
+	return f
 }
 
 // newPortalFill is newFill for the rows of a portal, which are as old as its Bind message.
@@ -239,7 +243,7 @@ func (s *session) newPortalFill(p *plan, po *portal) *fill {
 	}
 	f := s.newStampedFill(p, po.key, s.frontend.cycle.takeFlight(po.key), stamp, po.position)
 	if f != nil {
-		f.portal, f.asked = po, po.bound
+		f.portal, f.asked, f.flushes = po, po.bound, po.flushes
 	}
 	return f
 }
@@ -354,6 +358,9 @@ func ttlOf(rule *cache.Rule, directive parser.Directive) time.Duration {
 // holds tells whether nothing that an entry depends on has changed or is about to; where its age alone decides, whether no definition and
 // no right has.
 func (srv *Server) holds(entry *cache.Entry, ageOnly bool) bool {
+	if srv.flushes.covers(entry) {
+		return false
+	}
 	if ageOnly {
 		return srv.slots.Load(entry.Stamp[0].Slot) == entry.Stamp[0].Word
 	}

@@ -85,6 +85,7 @@ type Server struct {
 	strict   bool // hits need the certainty of the fleet's log
 	shared   *shared
 	tenancy  tenancy
+	flushes  flushes
 
 	policy        atomic.Pointer[policyEpoch]
 	settingsEpoch atomic.Uint64 // grows when sessions have to read their settings again

@@ -116,7 +116,7 @@ func (sh *shared) count(f finding) {
 
 // take looks under a name, proves that what is there is as new as what the server would answer, and takes it over into L1.
 func (s *session) take(p *plan, key cache.Key, name string) (*cache.Entry, finding) {
-	sh := s.srv.shared
+	sh, flushes := s.srv.shared, s.srv.flushes.epoch.Load()
 	stamp, free := s.srv.slots.Stamp(p.slots)
 	if !free || s.needsCertainty() && !s.srv.fleet.Live() {
 		return nil, notAsked
@@ -133,7 +133,7 @@ func (s *session) take(p *plan, key cache.Key, name string) (*cache.Entry, findi
 		sh.refuse(err)
 		return nil, refused
 	}
-	if !s.srv.fleet.Fresh(item.Position, p.slots) {
+	if !s.srv.fleet.Fresh(item.Position, s.provable(p)) {
 		return nil, outdated
 	}
 	filled := cache.Monotonic() - int64(age(item, values[0].Remaining, time.Now()))
@@ -141,6 +141,9 @@ func (s *session) take(p *plan, key cache.Key, name string) (*cache.Entry, findi
 	if len(entry.Data) > 0 { // not a description
 		p.source.SetCost(entry.Origin)
 		entry.Tenant = s.tenantMark(p)
+	}
+	if s.srv.flushes.epoch.Load() != flushes {
+		return nil, outdated
 	}
 	s.srv.L1.Put(key, entry)
 	if entry.Expired(key, cache.Monotonic(), p.decision.TTL+p.decision.StaleWhileRevalidate) {

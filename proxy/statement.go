@@ -81,9 +81,10 @@ type portal struct {
 	// come from then, however late Execute comes. The stamp is nil where a write was under way.
 	plan  *plan
 	stamp invalidator.Stamp
-	// position is the place in the fleet's log at that moment.
+	// position is the place in the fleet's log at that moment, flushes the number of flushes.
 	position invalidator.Position
 	bound    int64 // that moment, by the cache's clock
+	flushes  uint64
 }
 
 // named returns the prepared statement of a name, nil when the session does not know one.
@@ -235,9 +236,9 @@ func (s *session) stampPortal(p *portal) {
 	if plan.decision.Verdict != cachepolicy.Cache || plan.snapshot != s.frontend.database.snapshot() {
 		return
 	}
-	position := s.srv.shared.position()
+	flushes, position := s.srv.flushes.epoch.Load(), s.srv.shared.position()
 	if stamp, free := s.srv.slots.Stamp(plan.slots); free {
-		p.plan, p.stamp, p.position, p.bound = plan, stamp, position, s.now()
+		p.plan, p.stamp, p.position, p.bound, p.flushes = plan, stamp, position, s.now(), flushes
 	}
 }
 

@@ -121,16 +121,3 @@ func (srv *Server) Ready() error {
 
 // Watch starts to load the catalog of a database before its first client comes.
 func (srv *Server) Watch(database string) { srv.database(database) }
-
-// Flush removes entries and returns their number: all of them, or those of a database, of a table in it (schema.name), of
-// a fingerprint. Empty values and zero match everything.
-func (srv *Server) Flush(database, table string, fingerprint uint64) int {
-	n := srv.L1.DeleteFunc(func(e *cache.Entry) bool {
-		if database != "" && e.Source.Database != database || fingerprint != 0 && e.Source.Statement.Fingerprint() != fingerprint {
-			return false
-		}
-		return table == "" || e.Source.Names(table)
-	})
-	srv.metrics.invalidations[sourceAdmin].Inc()
-	return n
-}

@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/bradfitz/gomemcache/memcache"
@@ -43,6 +44,19 @@ func (g *generations) get(namespace string) generation {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.last[namespace]
+}
+
+// under returns the namespaces seen whose names may have the prefix.
+func (g *generations) under(prefix string) (namespaces []string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	before, _, _ := strings.Cut(prefix, ":v1:")
+	for namespace := range g.last {
+		if cache.HasRemotePrefix("pgrecall:"+namespace, before) {
+			namespaces = append(namespaces, namespace)
+		}
+	}
+	return namespaces
 }
 
 // learn takes what stands in memcached; an item that is not there means that Put has to make a new one.
@@ -87,16 +101,20 @@ func newGeneration() []byte {
 // Flush implements [cache.Remote]: it takes the prefix's whole namespace. Items stay in memcached's memory until they are
 // evicted or expire, but are not found.
 func (s *Store) Flush(ctx context.Context, prefix string) (int, error) {
-	namespace, ok := cache.RemoteNamespace(prefix)
-	if !ok {
+	namespaces := s.generations.under(prefix)
+	if namespace, ok := cache.RemoteNamespace(prefix); ok && !cache.SpansNamespaces(prefix) {
+		namespaces = []string{namespace}
+	} else if !strings.HasPrefix(prefix, "pgrecall:") {
 		return 0, fmt.Errorf("memcached: flush: %q is the prefix of no namespace", prefix)
 	}
-	item := &memcache.Item{Key: generationKey(namespace), Value: newGeneration()}
-	_, err := run(ctx, s, "flush", func() (struct{}, error) { return struct{}{}, s.client.Set(item) })
-	if err != nil {
-		return 0, err
+	for _, namespace := range namespaces {
+		item := &memcache.Item{Key: generationKey(namespace), Value: newGeneration()}
+		_, err := run(ctx, s, "flush", func() (struct{}, error) { return struct{}{}, s.client.Set(item) })
+		if err != nil {
+			return 0, err
+		}
+		s.generations.learn(namespace, item)
 	}
-	s.generations.learn(namespace, item)
 	return cache.UnknownNumber, nil
 }
 

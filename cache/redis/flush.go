@@ -2,10 +2,13 @@ package redis
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync/atomic"
 
 	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/pgrecall/pgrecall/cache"
 )
 
 // flushBatch is how many names one SCAN looks at, and so the most that one pipeline removes: about a
@@ -18,10 +21,12 @@ func (s *Store) Flush(ctx context.Context, prefix string) (int, error) {
 	err := s.eachMaster(ctx, func(ctx context.Context, client *goredis.Client) error {
 		cursor := uint64(0)
 		for {
-			names, next, err := client.Scan(ctx, cursor, literal(prefix)+"*", flushBatch).Result()
+			names, next, err := client.Scan(ctx, cursor, pattern(prefix), flushBatch).Result()
 			if err != nil {
 				return err
 			}
+			// A part that may be anything matches ':', too, in a pattern.
+			names = slices.DeleteFunc(names, func(name string) bool { return !cache.HasRemotePrefix(name, prefix) })
 			n, err := unlink(ctx, client, names)
 			removed.Add(n)
 			if err != nil {
@@ -55,7 +60,7 @@ func unlink(ctx context.Context, client *goredis.Client, names []string) (int64,
 	return removed, err
 }
 
-// literal returns a pattern that matches the text only.
-func literal(text string) string {
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`).Replace(text)
+// pattern returns one that matches at least the names with the prefix, in which '*' is the only character that means something else than itself.
+func pattern(prefix string) string {
+	return strings.NewReplacer(`\`, `\\`, `?`, `\?`, `[`, `\[`, `]`, `\]`).Replace(prefix) + "*"
 }

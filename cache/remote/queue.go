@@ -2,7 +2,6 @@ package remote
 
 import (
 	"context"
-	"strings"
 	"sync"
 	"time"
 
@@ -168,7 +167,7 @@ func (q *queue) drop(ctx context.Context, prefix string) error {
 	var kept []queued
 	var bytes int64
 	for _, w := range q.writes[q.first:] {
-		if strings.HasPrefix(w.Name, prefix) {
+		if cache.HasRemotePrefix(w.Name, prefix) {
 			q.dropped[cache.DroppedFlushed]++
 			continue
 		}

@@ -2,6 +2,8 @@ package remotetest
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -59,6 +61,48 @@ func flushRemovesItsPrefix(t *testing.T, s *subject) {
 
 	s.put(t, s.name(1), "new", time.Minute)
 	s.want(t, s.name(1), []byte("new"))
+}
+
+// flushOfAnyDatabase: a tenant or a fingerprint in all databases, and all of an installation.
+func flushOfAnyDatabase(t *testing.T, s *subject) {
+	one, two, other := *s, *s, *s
+	one.namespace, two.namespace, other.namespace = s.namespace+".one", s.namespace+".two", s.namespace+"x.one"
+	for prefix, want := range map[string]struct {
+		number int
+		kept   []string
+	}{
+		cache.RemotePrefix(s.namespace, "", "a", 0):    {12, []string{"b1", "b2"}},
+		cache.RemotePrefix(s.namespace, "", "", 1):     {8, []string{"a2", "b2"}},
+		cache.RemotePrefix(s.namespace, "", "a", 1):    {4, []string{"a2", "b1", "b2"}},
+		cache.RemotePrefix(s.namespace, "two", "a", 1): {2, []string{"a2", "b1", "b2"}},
+		cache.RemotePrefix(s.namespace, "", "", 0):     {24, nil},
+	} {
+		for n := range uint64(6) {
+			for _, tenant := range []string{"a", "b"} {
+				for _, in := range []*subject{&one, &two, &other} {
+					in.put(t, in.tenantName(tenant, n), "x", time.Minute)
+				}
+			}
+		}
+		s.flush(t, prefix, want.number)
+		for _, in := range []*subject{&one, &two} {
+			if strings.Contains(prefix, "two") && in == &one {
+				continue
+			}
+			for name, n := range map[string]uint64{"a1": 1, "a2": 2, "b1": 1, "b2": 2} {
+				switch {
+				case !slices.Contains(want.kept, name):
+					in.want(t, in.tenantName(name[:1], n), nil)
+				case !s.Coarse:
+					in.want(t, in.tenantName(name[:1], n), []byte("x"))
+				}
+			}
+		}
+		other.want(t, other.tenantName("a", 1), []byte("x"))
+		if _, err := s.Flush(s.ctx, cache.RemotePrefix(s.namespace, "", "", 0)); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // flushTakesNoPatterns: a tenant that is called '*' is one tenant.

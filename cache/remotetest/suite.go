@@ -41,6 +41,7 @@ func Run(t *testing.T, s Suite) {
 		"DeleteRemoves":              deleteRemoves,
 		"FlushRemovesItsPrefix":      flushRemovesItsPrefix,
 		"FlushTakesNoPatterns":       flushTakesNoPatterns,
+		"FlushOfAnyDatabase":         flushOfAnyDatabase,
 		"FlushOfMany":                flushOfMany,
 		"FlushIsSeenByOthers":        flushIsSeenByOthers,
 		"OthersReadWhatWasPut":       othersReadWhatWasPut,

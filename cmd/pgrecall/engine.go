@@ -25,8 +25,8 @@ type engine interface {
 	AwaitFleet(ctx context.Context) bool
 	// Ready returns why clients can't be served from the cache, nil when they can.
 	Ready() error
-	// Flush removes entries; "" and 0 match everything.
-	Flush(database, table string, fingerprint uint64) int
+	// Flush removes what is cached, here and in what is shared.
+	Flush(context.Context, proxy.Selection) (proxy.Flushed, error)
 	// Doubts returns the shapes of statements that are not cached because a verification found a difference.
 	Doubts() []proxy.Doubt
 	// Allow lets a shape be cached again, 0 for all of them; it returns how many were not.

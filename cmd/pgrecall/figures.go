@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/pgrecall/pgrecall/admin"
+	"github.com/pgrecall/pgrecall/proxy"
 )
 
 var _ admin.Proxy = (*instance)(nil)
@@ -14,8 +16,9 @@ var _ admin.Proxy = (*instance)(nil)
 func (i *instance) Ready() error { return i.engine.Ready() }
 
 // Flush passes on what the operator wants.
-func (i *instance) Flush(database, table string, fingerprint uint64) int {
-	return i.engine.Flush(database, table, fingerprint)
+func (i *instance) Flush(ctx context.Context, what admin.Selection) (admin.Flushed, error) {
+	done, err := i.engine.Flush(ctx, proxy.Selection(what))
+	return admin.Flushed(done), err
 }
 
 // Allow passes on what the operator wants.

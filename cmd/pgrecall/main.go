@@ -67,6 +67,8 @@ func (p *process) run(ctx context.Context) int {
 		return p.explain(ctx)
 	case "demo":
 		return p.demo(ctx)
+	case "flush":
+		return p.flush(ctx)
 	case "warm":
 		return p.warm()
 	case "version":
@@ -74,7 +76,7 @@ func (p *process) run(ctx context.Context) int {
 	case "help":
 		return p.help()
 	}
-	fmt.Fprintf(p.stderr, "pgrecall: unknown command %q: want serve, check, explain, demo, warm, version or help\n", name)
+	fmt.Fprintf(p.stderr, "pgrecall: unknown command %q: want serve, check, explain, demo, flush, warm, version or help\n", name)
 	return exitFailure
 }
 
@@ -88,6 +90,8 @@ Usage:
                                     (--json, --user NAME, --database NAME)
   pgrecall demo                     a tour with a throw-away PostgreSQL, or with DATABASE_URL
                                     (--fleet: three pgrecalls and a Redis, one of them killed)
+  pgrecall flush --all              remove what a running pgrecall and its fleet have cached, at its --admin address
+                                    (or --database D, --table T, --tenant T, --fingerprint F; --token TOKEN)
   pgrecall version
   pgrecall warm                     (not in this version)
 

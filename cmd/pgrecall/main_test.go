@@ -97,7 +97,7 @@ func TestExitStatuses(t *testing.T) {
 		"help":             {args: []string{"--help"}, stdout: "pgrecall answers repeated reads*"},
 		"help of serve":    {args: []string{"serve", "-h"}, stdout: "pgrecall answers repeated reads*"},
 		"help of explain":  {args: []string{"explain", "--help"}, stdout: "pgrecall answers repeated reads*"},
-		"unknown command":  {args: []string{"sevre"}, status: 1, stderr: `pgrecall: unknown command "sevre": want serve, check, explain, demo, warm, version or help`},
+		"unknown command":  {args: []string{"sevre"}, status: 1, stderr: `pgrecall: unknown command "sevre": want serve, check, explain, demo, flush, warm, version or help`},
 		"unknown flag":     {args: []string{"--upsteam=x"}, status: 1, stderr: `pgrecall: unknown flag --upsteam, did you mean "upstream"?`},
 		"argument":         {args: []string{"serve", "x"}, status: 1, stderr: `pgrecall: unexpected argument "x"`},
 		"no upstream":      {args: []string{"--listen=127.0.0.1:0"}, status: 1, stderr: "pgrecall: no upstream: give --upstream postgres://host:port/database, or set DATABASE_URL"},
@@ -115,6 +115,9 @@ func TestExitStatuses(t *testing.T) {
 		"check by flag":    {args: []string{"check", "--config", good}, stdout: "ok"},
 		"check of defects": {args: []string{"check", bad}, status: 1, stdout: bad + `:2: cache.mode: "maybe" is not one of on, off, shadow` + "\n" + bad + `:4: limits.max_conections: unknown key, did you mean "max_connections"?`},
 		"check of nothing": {args: []string{"check", none}, status: 1, stdout: none + ": cannot read the file: no such file or directory"},
+		"flush nothing":    {args: []string{"flush"}, status: 1, stderr: "pgrecall: flush what? --all, or any of --database, --table, --tenant, --fingerprint"},
+		"flush too much":   {args: []string{"flush", "--all", "--table", "t"}, status: 1, stderr: "pgrecall: --all goes with nothing else"},
+		"flush nowhere":    {args: []string{"flush", "--all", "--admin", "127.0.0.1:1"}, status: 1, stderr: "pgrecall: flush: *"},
 		"explain nothing":  {env: []string{upstream}, args: []string{"explain"}, status: 1, stderr: `pgrecall: explain needs one argument: pgrecall explain "SELECT ..."`},
 		"explain nowhere":  {env: []string{upstream}, args: []string{"explain", "SELECT 1"}, status: 1, stderr: "pgrecall: cannot connect to the upstream: *"},
 	} {
@@ -231,6 +234,14 @@ func TestServe(t *testing.T) {
 
 	admin := logs.await(t, `msg="admin server" address=(\S+)`)[1]
 	awaitReady(t, "http://"+admin+"/readyz")
+
+	if status, told, complaint := runCommand(t, nil, "flush", "--all", "--admin", admin); status != 0 || !strings.HasPrefix(told, "l1: ") {
+		t.Errorf("flush: %d, %s, %s", status, told, complaint)
+	}
+	if status, _, complaint := runCommand(t, nil, "flush", "--tenant", "t", "--admin", admin); status != 1 || !strings.Contains(complaint, "cache.l2.tenant is none") {
+		t.Errorf("flush of a tenant: %d, %s", status, complaint)
+	}
+	logs.await(t, "cache flushed")
 
 	reload := func(text, expression string) {
 		t.Helper()

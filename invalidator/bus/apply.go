@@ -162,7 +162,8 @@ func (b *Bus) reach(e *event) reach {
 	case kindAll:
 		return reach{everything: true}
 	case kindFence, kindChanged, kindBump:
-		return reach{e.tags.Cluster, b.slots(e.tags)}
+		slots := b.slots(e.tags)
+		return reach{e.tags.Cluster || e.tags.Flush != nil && len(slots) == 0, slots}
 	case kindUnchanged, kindJoin, kindLeave, kindMissing:
 	}
 	return reach{}
@@ -170,6 +171,9 @@ func (b *Bus) reach(e *event) reach {
 
 // slots returns those of tags; of the cluster only what belongs to the tags' own database.
 func (b *Bus) slots(t Tags) []invalidator.Slot {
+	if t.Flush != nil {
+		return t.Flush.slots(b.Slots, t.Database)
+	}
 	slots := make([]invalidator.Slot, 0, len(t.Relations)+2)
 	if t.Whole || t.Definition || t.Cluster || t.Settings {
 		slots = append(slots, b.Slots.Database(t.Database))
@@ -236,6 +240,9 @@ func (b *Bus) raise(name token, e *event) {
 	r.fence.Add(b.Slots, b.slots(e.tags)...)
 	r.fence.Raise(b.Slots, b.Slots.Database(e.tags.Database))
 	b.remote[name] = r
+	if e.tags.Flush != nil {
+		b.Applier.Flushed(e.tags)
+	}
 	if e.tags.Cluster {
 		b.cluster++
 		b.live.clear()
@@ -270,6 +277,10 @@ func (b *Bus) bump(t Tags) {
 
 // tell lets the applier do what is not done by slots. The caller holds mu.
 func (b *Bus) tell(t Tags) {
+	if t.Flush != nil {
+		b.Applier.Flushed(t)
+		return
+	}
 	if t.Definition || t.Cluster || t.Settings {
 		b.Applier.Changed(t)
 	}

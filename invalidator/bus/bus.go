@@ -31,6 +31,8 @@ type Applier interface {
 	Everything()
 	// Invalidated is called after an event of another proxy has made entries invalid, for counting.
 	Invalidated()
+	// Flushed sees to it that no entry which was filled until now and fits Tags.Flush is served from now on.
+	Flushed(Tags)
 }
 
 // Census asks PostgreSQL about the processes of the fleet. Each of them holds a proof of life in it, a session advisory lock whose key is its

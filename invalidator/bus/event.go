@@ -20,6 +20,16 @@ type Tags struct {
 	// Backend is the process id of the backend that writes, 0 where there is none: when a proxy has died others ask PostgreSQL whether it is
 	// gone.
 	Backend uint32
+	// Flush is set where an operator flushes what is cached, in Database or, where that is empty, in all. Nothing was written then, and of the
+	// others Database alone counts.
+	Flush *Flush
+}
+
+// Flush says what is flushed: what all fields that are not empty fit. With none of them that is everything.
+type Flush struct {
+	Table       string // with or without its schema
+	Tenant      string
+	Fingerprint uint64
 }
 
 // kind is what an event says. The scripts know some of them as numbers.
@@ -52,6 +62,7 @@ const (
 	flagCluster
 	flagSettings
 	flagAwaited
+	flagFlush
 )
 
 var errEvent = errors.New("not an event")
@@ -61,6 +72,7 @@ func (e *event) encode() []byte {
 	var flags byte
 	for flag, set := range map[byte]bool{
 		flagWhole: e.tags.Whole, flagDefinition: e.tags.Definition, flagCluster: e.tags.Cluster, flagSettings: e.tags.Settings, flagAwaited: e.awaited,
+		flagFlush: e.tags.Flush != nil,
 	} {
 		if set {
 			flags |= flag
@@ -73,6 +85,12 @@ func (e *event) encode() []byte {
 	b = binary.BigEndian.AppendUint32(b, e.tags.Backend)
 	b = binary.AppendUvarint(b, uint64(len(e.tags.Database)))
 	b = append(b, e.tags.Database...)
+	if f := e.tags.Flush; f != nil {
+		b = binary.BigEndian.AppendUint64(b, f.Fingerprint)
+		b = binary.AppendUvarint(b, uint64(len(f.Table)))
+		b = append(b, f.Table...)
+		return append(b, f.Tenant...)
+	}
 	for _, oid := range e.tags.Relations {
 		b = binary.BigEndian.AppendUint32(b, oid)
 	}
@@ -86,6 +104,7 @@ func decode(s string) (event, error) {
 	if len(b) < fixed+1 || b[0] < byte(kindFence) || b[0] > byte(kindMissing) {
 		return event{}, fmt.Errorf("%w: %d bytes", errEvent, len(b))
 	}
+	flags := b[1]
 	e := event{
 		kind: kind(b[0]), awaited: b[1]&flagAwaited != 0,
 		process: Process(binary.BigEndian.Uint32(b[2:])), number: binary.BigEndian.Uint64(b[6:]),
@@ -96,11 +115,26 @@ func decode(s string) (event, error) {
 	}
 	b = b[fixed:]
 	length, n := binary.Uvarint(b)
-	if n <= 0 || length > uint64(len(b)-n) || (uint64(len(b)-n)-length)%4 != 0 {
+	if n <= 0 || length > uint64(len(b)-n) {
 		return event{}, fmt.Errorf("%w: wrong lengths", errEvent)
 	}
 	b = b[n:]
 	e.tags.Database, b = string(b[:length]), b[length:]
+	if flags&flagFlush != 0 {
+		if len(b) < 8 {
+			return event{}, fmt.Errorf("%w: wrong lengths", errEvent)
+		}
+		length, n = binary.Uvarint(b[8:])
+		if n <= 0 || length > uint64(len(b)-8-n) {
+			return event{}, fmt.Errorf("%w: wrong lengths", errEvent)
+		}
+		names := string(b[8+n:])
+		e.tags.Flush = &Flush{Fingerprint: binary.BigEndian.Uint64(b), Table: names[:length], Tenant: names[length:]}
+		return e, nil
+	}
+	if len(b)%4 != 0 {
+		return event{}, fmt.Errorf("%w: wrong lengths", errEvent)
+	}
 	for ; len(b) > 0; b = b[4:] {
 		e.tags.Relations = append(e.tags.Relations, binary.BigEndian.Uint32(b))
 	}

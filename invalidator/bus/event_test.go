@@ -7,6 +7,8 @@ import (
 
 func FuzzEvent(f *testing.F) {
 	for _, e := range []event{
+		{kind: kindFence, awaited: true, process: 1, number: 2, tags: Tags{Database: "db", Flush: &Flush{Table: "a.b", Tenant: "t", Fingerprint: 1 << 63}}},
+		{kind: kindFence, process: 1, number: 2, tags: Tags{Flush: &Flush{}}},
 		{kind: kindFence, awaited: true, process: 1, number: 2, tags: Tags{Database: "db", Relations: []uint32{3, 4}, Backend: 5}},
 		{kind: kindBump, tags: Tags{Database: "ä", Whole: true, Definition: true, Cluster: true, Settings: true}},
 		{kind: kindLeave, process: 7},

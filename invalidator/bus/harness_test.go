@@ -50,12 +50,15 @@ type proxy struct {
 	slots      *invalidator.Slots
 	everything atomic.Int64
 	told       atomic.Int64
+	flushed    atomic.Int64
 	fleet      *fleet
 }
 
 func (p *proxy) Invalidated() {}
 
 func (p *proxy) Changed(Tags) { p.told.Add(1) }
+
+func (p *proxy) Flushed(Tags) { p.flushed.Add(1) }
 
 func (p *proxy) Everything() {
 	p.everything.Add(1)
