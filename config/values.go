@@ -18,6 +18,9 @@ import (
 	"github.com/pgrecall/pgrecall/cache/redis"
 )
 
+// MaxWarmConcurrency bounds how many statements warming may have under way.
+const MaxWarmConcurrency = 64
+
 // units of byte sizes. kB and its like are binary, as in PostgreSQL's configuration
 // (manual, 20.1.1), so that 512kB means the same in both files.
 func unit(name string) (int64, bool) {

@@ -15,7 +15,6 @@ import (
 const (
 	exitOK      = 0
 	exitFailure = 1 // configuration, usage, port in use, upstream out of reach
-	exitMissing = 2 // a subcommand that this version does not have yet
 )
 
 // process is what a subcommand has of the world.
@@ -70,7 +69,7 @@ func (p *process) run(ctx context.Context) int {
 	case "flush":
 		return p.flush(ctx)
 	case "warm":
-		return p.warm()
+		return p.warm(ctx)
 	case "version":
 		return p.version()
 	case "help":
@@ -93,7 +92,7 @@ Usage:
   pgrecall flush --all              remove what a running pgrecall and its fleet have cached, at its --admin address
                                     (or --database D, --table T, --tenant T, --fingerprint F; --token TOKEN)
   pgrecall version
-  pgrecall warm                     (not in this version)
+  pgrecall warm                     asks a running pgrecall for results before clients do (pgrecall warm --help)
 
 A flag wins over its variable, a variable over the file, the file over the default.
 Signals: SIGTERM and SIGINT end it in order, SIGHUP reads the file again.

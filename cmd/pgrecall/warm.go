@@ -1,8 +1,206 @@
 package main
 
-import "fmt"
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
 
-func (p *process) warm() int {
-	fmt.Fprintln(p.stderr, "pgrecall: warm is not in this version")
-	return exitMissing
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pgrecall/pgrecall/config"
+	"github.com/pgrecall/pgrecall/warm"
+)
+
+const warmHelp = `pgrecall warm asks a running pgrecall for results before clients do.
+
+Usage:
+  pgrecall warm --file F            statements of a file: SQL with semicolons, or JSON as of GET /api/hot
+  pgrecall warm --top N             the N costliest cacheable shapes of pg_stat_statements, with parameters
+                                    that the running pgrecall has seen
+  pgrecall warm --from URL          the hot keys of another pgrecall, by its admin address
+
+  --target DSN        the way through the pgrecall to warm, and the role to warm for
+                      (default: the first --listen address with the account of --upstream)
+  --concurrency N     statements at a time (default 4)
+  --timeout DUR       for each statement (default 30s)
+  --max-errors N      errors in a row that end the run (default 10)
+  --token-file F      the other pgrecall's admin token (default: admin.token of this configuration)
+  --dry-run           tell what would be asked for, and ask for nothing
+  --json              the report as JSON
+
+It connects as a client does: what is warmed answers clients with the same role, database and settings, and
+nobody else. To warm for an application give --target with its role, and with the settings that its driver
+sends (?TimeZone=UTC&extra_float_digits=3). SET ROLE makes a session another one than that role's own.
+Only what pgrecall's analysis takes for a cacheable read is sent, in read-only transactions. --upstream is
+needed to read the catalog, and --config for the rules. Progress goes to stderr, the report to stdout.
+Exit status: 0 when it was through with all, 1 when it ended early.
+`
+
+// warming are the flags of warm.
+type warming struct {
+	file, from, target, tokenFile string
+	top, concurrency, maxErrors   int
+	timeout                       time.Duration
+	asJSON, dry                   bool
+}
+
+func (w *warming) bind(set *flag.FlagSet) {
+	set.StringVar(&w.file, "file", "", "")
+	set.StringVar(&w.from, "from", "", "")
+	set.StringVar(&w.target, "target", "", "")
+	set.StringVar(&w.tokenFile, "token-file", "", "")
+	set.IntVar(&w.top, "top", 0, "")
+	set.IntVar(&w.concurrency, "concurrency", 4, "")
+	set.IntVar(&w.maxErrors, "max-errors", 10, "")
+	set.DurationVar(&w.timeout, "timeout", 30*time.Second, "")
+	set.BoolVar(&w.asJSON, "json", false, "")
+	set.BoolVar(&w.dry, "dry-run", false, "")
+}
+
+func (w *warming) check() error {
+	switch {
+	case w.file == "" && w.top == 0 && w.from == "":
+		return errors.New("warm needs --file, --top or --from; pgrecall warm --help tells more")
+	case w.file != "" && (w.top != 0 || w.from != ""):
+		return errors.New("--file goes alone; --top takes parameters from --from")
+	case w.top < 0:
+		return errors.New("--top: want a number from 1")
+	case w.concurrency < 1 || w.concurrency > config.MaxWarmConcurrency:
+		return fmt.Errorf("--concurrency: want a number from 1 to %d", config.MaxWarmConcurrency)
+	case w.maxErrors < 1:
+		return errors.New("--max-errors: want a number from 1")
+	case w.timeout < time.Millisecond:
+		return errors.New("--timeout: want at least 1ms")
+	}
+	return nil
+}
+
+func (p *process) warm(ctx context.Context) int {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	var w warming
+	c, rest, err := config.LoadArgs(p.args, p.env, w.bind)
+	switch {
+	case errors.Is(err, config.ErrHelp):
+		fmt.Fprint(p.stdout, warmHelp)
+		return exitOK
+	case err != nil:
+		return p.fail(err)
+	case len(rest) > 0:
+		return p.fail(fmt.Errorf("unexpected argument %q", rest[0]))
+	}
+	report, err := p.runWarm(ctx, &w, c)
+	if report == nil {
+		return p.fail(err)
+	}
+	if w.asJSON {
+		encoder := json.NewEncoder(p.stdout)
+		encoder.SetIndent("", "  ")
+		encoder.SetEscapeHTML(false)
+		err = errors.Join(err, encoder.Encode(report))
+	} else {
+		printWarm(p.stdout, report)
+	}
+	if err != nil {
+		return p.fail(err)
+	}
+	return exitOK
+}
+
+// runWarm returns no report where nothing was begun.
+func (p *process) runWarm(ctx context.Context, w *warming, c *config.Config) (*warm.Report, error) {
+	if err := w.check(); err != nil {
+		return nil, err
+	}
+	up, err := parseUpstream(c, p.env)
+	if err != nil {
+		return nil, err
+	}
+	target, err := w.aim(c, up)
+	if err != nil {
+		return nil, err
+	}
+	show := newProgress(p.stderr)
+	options := warm.Options{
+		Target: target, Upstream: up.config, Policy: c.Policy, Concurrency: w.concurrency, Timeout: w.timeout, MaxErrors: w.maxErrors,
+		DryRun: w.dry, Progress: show.update,
+	}
+	items, err := w.gather(ctx, c, options)
+	if err != nil {
+		return nil, err
+	}
+	report, err := warm.Run(ctx, items, options)
+	show.end()
+	if ctx.Err() != nil {
+		err = errors.New("interrupted before the end")
+	}
+	return report, err
+}
+
+// aim returns the way through the pgrecall that is to be warmed.
+func (w *warming) aim(c *config.Config, up upstream) (*pgx.ConnConfig, error) {
+	if w.target != "" {
+		target, err := pgx.ParseConfig(w.target)
+		if err != nil {
+			return nil, fmt.Errorf("--target: %w", err)
+		}
+		return target, nil
+	}
+	target := up.config.Copy()
+	target.TLSConfig, target.Fallbacks = nil, nil // pgrecall's own address
+	delete(target.RuntimeParams, "application_name")
+	if dir, ok := strings.CutPrefix(c.Listen[0], "unix:"); ok {
+		port, _ := strconv.ParseUint(defaultPort, 10, 16)
+		target.Host, target.Port = dir, uint16(port)
+		return target, nil
+	}
+	host, text, err := net.SplitHostPort(c.Listen[0])
+	port, numberErr := strconv.ParseUint(text, 10, 16)
+	if err != nil || numberErr != nil || port == 0 {
+		return nil, errors.New("--listen does not tell where the running pgrecall is: give --target")
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	target.Host, target.Port = host, uint16(port)
+	return target, nil
+}
+
+// gather reads what is to be asked for.
+func (w *warming) gather(ctx context.Context, c *config.Config, options warm.Options) ([]warm.Item, error) {
+	if w.file != "" {
+		return warm.ReadFile(w.file)
+	}
+	token := c.AdminToken
+	if w.tokenFile != "" {
+		data, err := os.ReadFile(w.tokenFile)
+		if err != nil {
+			return nil, fmt.Errorf("--token-file: %w", err)
+		}
+		token = strings.TrimSpace(string(data))
+	}
+	from := w.from
+	if from == "" && token != "" && c.Admin != "" {
+		from = "http://" + c.Admin
+	}
+	var hot []warm.Query
+	if from != "" {
+		var err error
+		if hot, err = warm.Fetch(ctx, from, token, 0); err != nil {
+			return nil, fmt.Errorf("--from: %w", err)
+		}
+	}
+	if w.top == 0 {
+		return warm.Items("hot", hot), nil
+	}
+	return warm.Statements(ctx, options, w.top, hot)
 }
