@@ -26,8 +26,13 @@ type Fence struct {
 	announced []Announcement
 }
 
-// Announcement is a fence as other processes know it. Release ends it there, before its own process's slots are released.
-type Announcement interface{ Release(changed bool) }
+// Announcement is a fence as other processes know it.
+type Announcement interface {
+	// Release ends it there, before its own process's slots are released.
+	Release(changed bool)
+	// Widen announces a fence over the whole database as well, and waits as the first announcement did.
+	Widen() Announcement
+}
 
 // Announced notes that other processes know of the fence.
 func (f *Fence) Announced(a Announcement) { f.announced = append(f.announced, a) }
@@ -112,10 +117,15 @@ func (f *Fence) Release(s *Slots, changed bool) {
 	if f == nil || !f.raised {
 		return
 	}
+	// A definition that is about to change counts, too: it may be committed already, and its own fence is still up.
+	now := s.Load(f.database.Slot)
+	widened := changed && (now>>fenceBits != f.database.Word || !f.Whole && Fenced(now))
+	if widened && !f.Whole && len(f.announced) > 0 {
+		f.announced = append(f.announced, f.announced[0].Widen())
+	}
 	for _, a := range f.announced {
 		a.Release(changed)
 	}
-	widened := changed && s.Load(f.database.Slot)>>fenceBits != f.database.Word
 	for _, slot := range f.slots {
 		s.lower(slot, changed)
 	}

@@ -86,12 +86,19 @@ func (a applier) Everything() {
 
 // announced is a fence of this process in the fleet's log.
 type announced struct {
-	bus   *bus.Bus
-	token *bus.Token
+	srv      *Server
+	database string
+	token    *bus.Token
 }
 
 // Release implements invalidator.Announcement.
-func (a announced) Release(changed bool) { a.bus.Release(a.token, changed) }
+func (a announced) Release(changed bool) { a.srv.fleet.Release(a.token, changed) }
+
+// Widen implements invalidator.Announcement.
+func (a announced) Widen() invalidator.Announcement {
+	token, _ := a.srv.fleet.Fence(a.srv.ctx, bus.Tags{Database: a.database, Whole: true}, a.srv.strict)
+	return announced{a.srv, a.database, token}
+}
 
 // sessionContext ends with a session.
 type sessionContext struct {
@@ -120,7 +127,7 @@ func (s *session) announce(fence *invalidator.Fence) bool {
 		Definition: fence.Definition, Cluster: fence.Cluster, Settings: fence.Settings, Backend: s.backendPID,
 	}
 	token, ok := s.srv.fleet.Fence(sessionContext{s.srv.ctx, s.done}, tags, s.srv.strict)
-	fence.Announced(announced{s.srv.fleet, token})
+	fence.Announced(announced{s.srv, s.databaseName, token})
 	return ok
 }
 
