@@ -59,5 +59,6 @@ func readOpen(ctx context.Context, conn *pgx.Conn, last *seen) (*seen, error) {
 	if err != nil {
 		return nil, err
 	}
+	l.snapshot.Under = state.under(l.snapshot.Digest)
 	return &seen{l.snapshot, state, transactions, f, l.views, l.missing}, nil
 }

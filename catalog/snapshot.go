@@ -9,6 +9,9 @@ type Snapshot struct {
 	LoadedAt      time.Time
 	// Digest changes whenever anything that the snapshot holds does.
 	Digest [32]byte
+	// Under tells apart all that an answer may come from but rows and the session's own settings: Digest, roles and memberships, the run of the server and the
+	// database's OID. It is the same in all processes that see the same.
+	Under [32]byte
 	// UnsafeCasts is true when somebody created a cast between two built-in types, implicit or by assignment, with a function that is
 	// not immutable. Other such casts show at the types that users made: see Type.Converts.
 	UnsafeCasts bool

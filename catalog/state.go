@@ -2,6 +2,8 @@ package catalog
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -13,6 +15,18 @@ type serverState struct {
 	identity      identity
 	settings      string // ALTER ROLE ... SET, ALTER DATABASE ... SET
 	roles         string // attributes of roles, memberships
+}
+
+// under returns Snapshot.Under.
+func (s *serverState) under(definitions [32]byte) (digest [32]byte) {
+	h := sha256.New()
+	_, _ = h.Write(definitions[:])
+	for _, part := range []string{s.identity.started, s.identity.processes, s.identity.database, s.roles} {
+		_, _ = h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part))))
+		_, _ = h.Write([]byte(part))
+	}
+	h.Sum(digest[:0])
+	return digest
 }
 
 // identity tells one run of one server, and one database on it, from another with the same definitions: a crash empties unlogged tables

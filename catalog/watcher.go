@@ -354,12 +354,15 @@ func (w *Watcher) look(ctx context.Context, conn *pgx.Conn) error {
 		return err
 	}
 	loaded, state := now.snapshot, now.state
-	if w.last != nil && w.last.Digest == loaded.Digest {
+	if w.last != nil && w.last.Under == loaded.Under {
 		loaded = w.last
 	}
 	roles := w.last != nil && state.roles != w.state.roles
 	other := w.last != nil && (w.lost || state.identity != w.state.identity)
 	if loaded != w.last || roles || other {
+		w.mu.Lock()
+		w.snapshot.Store(nil) // nothing new is judged by the old one
+		w.mu.Unlock()
 		w.options.OnChange(w.last, loaded)
 	}
 	if w.last != nil && (loaded != w.last || state != w.state) {

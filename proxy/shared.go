@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"crypto/sha256"
 	"maps"
 	"sync"
 	"sync/atomic"
@@ -69,7 +70,16 @@ func (sh *shared) position() (p invalidator.Position) {
 
 // name returns a result's name in the store.
 func (sh *shared) name(p *plan, tenant string, key cache.Key) string {
-	return cache.RemoteName(sh.Namespace+"."+p.database.name, tenant, p.statement.Fingerprint(), key)
+	return cache.RemoteName(sh.Namespace+"."+p.database.name, tenant, p.statement.Fingerprint(), p.sharedKey(key))
+}
+
+// sharedKey is what a result is bound to in the store: its key, and the definitions, the rights and the run of the server that it came under. Whoever
+// knows others asks for another key, so that no plan judges what it does not know the meaning of.
+func (p *plan) sharedKey(key cache.Key) cache.Key {
+	var b [len(key) + len(p.snapshot.Under)]byte
+	copy(b[:], key[:])
+	copy(b[len(key):], p.snapshot.Under[:])
+	return sha256.Sum256(b[:])
 }
 
 // fetch looks for a result that another process has filled, or is about to. The caller leads the key's flight and goes upstream when it
@@ -118,7 +128,7 @@ func (sh *shared) count(f finding) {
 func (s *session) take(p *plan, key cache.Key, name string) (*cache.Entry, finding) {
 	sh, flushes := s.srv.shared, s.srv.flushes.epoch.Load()
 	stamp, free := s.srv.slots.Stamp(p.slots)
-	if !free || s.needsCertainty() && !s.srv.fleet.Live() {
+	if !free || p.snapshot != s.frontend.database.snapshot() || s.needsCertainty() && !s.srv.fleet.Live() {
 		return nil, notAsked
 	}
 	values, err := sh.Store.Get(s.srv.ctx, name)
@@ -128,7 +138,7 @@ func (s *session) take(p *plan, key cache.Key, name string) (*cache.Entry, findi
 	case values[0].Bytes == nil:
 		return nil, nothing
 	}
-	item, err := sh.Codec.Decode(key, values[0].Bytes)
+	item, err := sh.Codec.Decode(p.sharedKey(key), values[0].Bytes)
 	if err != nil {
 		sh.refuse(err)
 		return nil, refused
@@ -207,7 +217,7 @@ func (sh *shared) put(o *offer) {
 	if ttl-age < time.Millisecond {
 		return
 	}
-	value, err := sh.Codec.Encode(nil, o.key, &codec.Item{
+	value, err := sh.Codec.Encode(nil, o.plan.sharedKey(o.key), &codec.Item{
 		Position: o.position, TTL: ttl, Created: time.Now().Add(-age).UnixNano(), Origin: time.Duration(o.entry.Origin),
 		Parameters: o.entry.Parameters, Row: o.entry.Row, Data: o.entry.Data,
 	})

@@ -237,7 +237,8 @@ func (s *session) stampPortal(p *portal) {
 		return
 	}
 	flushes, position := s.srv.flushes.epoch.Load(), s.srv.shared.position()
-	if stamp, free := s.srv.slots.Stamp(plan.slots); free {
+	stamp, free := s.srv.slots.Stamp(plan.slots)
+	if late := plan.decision.RowSecurity && p.prepared.epoch != s.srv.settingsEpoch.Load(); free && !late {
 		p.plan, p.stamp, p.position, p.bound, p.flushes = plan, stamp, position, s.now(), flushes
 	}
 }
