@@ -203,7 +203,8 @@ const scopeLimit = 10000
 // compares or asks for another consistency shares the entries of all others.
 func (ss *scopes) intern(database string, result []string) *scope {
 	digest := digestOf(append([]string{database}, result...))
-	keyed := digestOf(append(append([]string{database}, result[:6]...), result[9:]...))
+	// Another version of pgrecall may leave other settings out of keys: the query tells which.
+	keyed := digestOf(append(append([]string{probeHead, database}, result[:6]...), result[9:]...))
 
 	ss.mu.Lock()
 	defer ss.mu.Unlock()

@@ -255,9 +255,10 @@ func TestStaleAnswersNeedTheFleet(t *testing.T) {
 			r.SetPolicy(policyOf(t, cachepolicy.Rule{TTL: expired, StaleWhileRevalidate: time.Hour, Consistency: &level}))
 			c := r.connect()
 			eventually(t, "a stale answer", func() bool { value(t, c, refreshed); return staleAnswers(r, "revalidate") > 0 })
-			if err := server.Kill(t.Context()); err != nil {
+			if err := server.Pause(); err != nil {
 				t.Fatal(err)
 			}
+			defer func() { _ = server.Resume() }()
 			eventually(t, "the loss is noticed", func() bool { return r.Status().Fleet.Down })
 			before := staleAnswers(r, "revalidate")
 			for range 20 {
