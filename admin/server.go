@@ -14,6 +14,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/pgrecall/pgrecall/warm"
 )
 
 // Limits on requests, generous for operators and useless for a flood.
@@ -42,6 +44,8 @@ type Proxy interface {
 	Allow(fingerprint uint64) int
 	// Uncached returns the n shapes of reads that took the most time and were not cached, the longest first.
 	Uncached(n int) []Uncached
+	// Hot returns the n most used queries, the most used first; false where none are remembered.
+	Hot(n int) ([]warm.Query, bool)
 }
 
 // Options of a Server. Proxy, Gatherer and Logger are required.
@@ -53,7 +57,7 @@ type Options struct {
 	Address string
 	// Hosts are further names that are valid there.
 	Hosts []string
-	// Token is what a change needs, "" for nothing.
+	// Token is what a change and hot keys need, "" for nothing: there are no hot keys then.
 	Token string
 }
 
@@ -90,6 +94,7 @@ func NewServer(o Options) (*Server, error) {
 	mux.Handle("/healthz", only(http.MethodGet, http.HandlerFunc(s.health)))
 	mux.Handle("/readyz", only(http.MethodGet, http.HandlerFunc(s.ready)))
 	mux.Handle("/api/status", only(http.MethodGet, http.HandlerFunc(s.status)))
+	mux.Handle("/api/hot", only(http.MethodGet, http.HandlerFunc(s.hot)))
 	mux.Handle("/api/flush", only(http.MethodPost, http.HandlerFunc(s.flush)))
 	mux.Handle("/api/allow", only(http.MethodPost, http.HandlerFunc(s.allow)))
 	mux.Handle("/{$}", only(http.MethodGet, http.HandlerFunc(s.page)))

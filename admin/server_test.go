@@ -16,6 +16,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
+
+	"github.com/pgrecall/pgrecall/warm"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -31,6 +33,7 @@ type proxyStub struct {
 	allows      int
 	doubt       *Doubt
 	uncached    int // asked for
+	hot         int // asked for
 }
 
 func (p *proxyStub) Status() Status {
@@ -72,6 +75,11 @@ func (p *proxyStub) Uncached(n int) []Uncached {
 	p.uncached = n
 	return []Uncached{{Fingerprint: "00ff", Query: "select <b> from t where a = $1", Reason: "volatile_function", Detail: "nextval",
 		Meaning: "It writes.", Change: "Do not.", Count: 77, Seconds: 12.5, MaxSeconds: 0.25}}
+}
+
+func (p *proxyStub) Hot(n int) ([]warm.Query, bool) {
+	p.hot = n
+	return []warm.Query{{SQL: "select a from t where b = $1", Protocol: warm.Extended, Params: []warm.Param{warm.Param("secret value")}}}, n != 99
 }
 
 func newServer(t *testing.T, p *proxyStub, token string) *Server {
@@ -392,5 +400,42 @@ func TestTimeoutsAreSet(t *testing.T) {
 func TestIncompleteOptions(t *testing.T) {
 	if _, err := NewServer(Options{}); err == nil {
 		t.Error("no error")
+	}
+}
+
+// TestHotKeysNeedTheToken: they hold values.
+func TestHotKeysNeedTheToken(t *testing.T) {
+	p := &proxyStub{}
+	open, secured := newServer(t, p, ""), newServer(t, p, "right")
+	for _, test := range []struct {
+		s        *Server
+		target   string
+		code     int
+		contains string
+		headers  []string
+	}{
+		{open, "/api/hot", 403, "only where admin.token is set", nil},
+		{open, "/api/hot", 403, "only where admin.token is set", []string{"Authorization: Bearer "}},
+		{secured, "/api/hot", 401, "a valid token is needed", nil},
+		{secured, "/api/hot", 401, "a valid token is needed", []string{"Authorization: Bearer wrong"}},
+		{secured, "/api/hot", 403, "another site", []string{"Authorization: Bearer right", "Sec-Fetch-Site: cross-site"}},
+		{secured, "/api/hot", 200, `"secret value"`, []string{"Authorization: Bearer right"}},
+		{secured, "/api/hot?limit=7", 200, `"sql": "select a from t where b = $1"`, []string{"Authorization: Bearer right"}},
+		{secured, "/api/hot?limit=0", 400, "limit: want", []string{"Authorization: Bearer right"}},
+		{secured, "/api/hot?limit=99", 404, "warm.hot_keys is 0", []string{"Authorization: Bearer right"}},
+	} {
+		w := ask(test.s, "GET", test.target, "", test.headers...)
+		if w.Code != test.code || !strings.Contains(w.Body.String(), test.contains) {
+			t.Errorf("%s %q: %d %s", test.target, test.headers, w.Code, w.Body)
+		}
+		if test.code != 200 && strings.Contains(w.Body.String(), "secret value") {
+			t.Errorf("%s %q shows a value", test.target, test.headers)
+		}
+	}
+	if p.hot != 99 {
+		t.Errorf("asked for %d", p.hot)
+	}
+	if w := ask(secured, "POST", "/api/hot", "", "Authorization: Bearer right"); w.Code != 405 {
+		t.Errorf("POST: %d", w.Code)
 	}
 }

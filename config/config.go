@@ -57,6 +57,9 @@ type Config struct {
 	// CatalogWait is how long a statement waits for the catalog to be loaded anew, 0 for not at all.
 	CatalogWait time.Duration
 
+	// HotKeys is how many queries are remembered for warming, 0 for none.
+	HotKeys int
+
 	// MaxConnections is the number of client connections above which new ones are refused.
 	MaxConnections int
 	// MaxHeldMessage is the size in bytes of the largest message that is held to be understood.
@@ -93,6 +96,7 @@ func Defaults() *Config {
 		EarlyRefresh:    1,
 		Replication:     "auto",
 		CatalogInterval: 30 * time.Second,
+		HotKeys:         1000,
 		MaxConnections:  1000,
 		MaxHeldMessage:  1 << 20,
 		StartupTimeout:  60 * time.Second,

@@ -49,6 +49,7 @@ func TestDefects(t *testing.T) {
 		"factor no number":       {"cache:\n  early_refresh: .nan\n", `F:2: cache.early_refresh: ".nan" is not a number from 0 to 100, or off`},
 		"bad consistency":        {"cache:\n  consistency: eventual\n", `F:2: cache.consistency: "eventual" is not one of strict, session, ttl`},
 		"bad number":             {"limits:\n  max_connections: 0\n", `F:2: limits.max_connections: "0" is not a number from 1 to 262144`},
+		"too many hot keys":      {"warm:\n  hot_keys: 100001\n", `F:2: warm.hot_keys: "100001" is not a number from 0 to 100000`},
 		"bad address":            {"listen: localhost\n", `F:1: listen: "localhost" is not an address: want host:port or unix:/dir`},
 		"bad port":               {"listen: localhost:99999\n", `F:1: listen: "localhost:99999": "99999" is not a port from 0 to 65535`},
 		"relative socket":        {"listen: unix:tmp\n", `F:1: listen: "unix:tmp": the directory of a Unix socket must be absolute, such as unix:/var/run/pgrecall`},

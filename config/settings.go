@@ -68,7 +68,7 @@ func settings() []setting {
 				c.AdminHosts = v
 				return nil
 			}},
-		secret(text("admin-token", "admin.token", "TOKEN", "what POST /api/flush and /api/allow must show as a bearer token", checkToken,
+		secret(text("admin-token", "admin.token", "TOKEN", "what POST /api/flush and /api/allow, and GET /api/hot, must show as a bearer token", checkToken,
 			func(c *Config) *string { return &c.AdminToken })),
 
 		word("cache", "cache.mode", "on, off, or shadow: reads go upstream and are compared",
@@ -130,16 +130,11 @@ func settings() []setting {
 		duration("catalog-wait", "catalog.wait", "how long a statement waits for the catalog after definitions changed; 0: it is forwarded and not cached", 0, time.Minute,
 			func(c *Config) *time.Duration { return &c.CatalogWait }),
 
-		{flag: "max-connections", path: "limits.max_connections", value: "N",
-			usage: "client connections above which new ones are refused",
-			get:   func(c *Config) []string { return []string{strconv.Itoa(c.MaxConnections)} },
-			set: func(c *Config, v []string) (err error) {
-				c.MaxConnections, err = strconv.Atoi(v[0])
-				if err != nil || c.MaxConnections < 1 || c.MaxConnections > 1<<18 {
-					return fmt.Errorf("%q is not a number from 1 to %d", v[0], 1<<18)
-				}
-				return nil
-			}},
+		count("hot-keys", "warm.hot_keys", "the most used queries that are remembered with their parameters, for pgrecall warm to ask for; 0 for none", 0, MaxHotKeys,
+			func(c *Config) *int { return &c.HotKeys }),
+
+		count("max-connections", "limits.max_connections", "client connections above which new ones are refused", 1, 1<<18,
+			func(c *Config) *int { return &c.MaxConnections }),
 		size("max-held-message", "limits.max_held_message", "largest message that is held to be understood; larger ones are forwarded and never cached",
 			8<<10, 1<<30, func(c *Config) *int64 { return &c.MaxHeldMessage }),
 		duration("startup-timeout", "limits.startup_timeout", "bound on TLS and authentication of a client", time.Second, time.Hour,
@@ -214,6 +209,20 @@ func size(flag, path, usage string, low, high int64, field func(*Config) *int64)
 				*field(c) = n
 			}
 			return err
+		}}
+}
+
+// count is a number between low and high.
+func count(flag, path, usage string, low, high int, field func(*Config) *int) setting {
+	return setting{flag: flag, path: path, value: "N", usage: usage,
+		get: func(c *Config) []string { return []string{strconv.Itoa(*field(c))} },
+		set: func(c *Config, v []string) error {
+			n, err := strconv.Atoi(v[0])
+			if err != nil || n < low || n > high {
+				return fmt.Errorf("%q is not a number from %d to %d", v[0], low, high)
+			}
+			*field(c) = n
+			return nil
 		}}
 }
 

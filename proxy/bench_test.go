@@ -6,6 +6,9 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/pgrecall/pgrecall/internal/pgtest"
+	"github.com/pgrecall/pgrecall/proxy"
 )
 
 // BenchmarkHit measures one hit from the client's write to its read, with messages made beforehand: what is left is pgrecall's
@@ -30,7 +33,8 @@ func BenchmarkHit(b *testing.B) {
 		send func(*pgproto3.Frontend)
 	}{{"simple", query}, {"extended", execute("")}, {"prepared", execute("p1")}} {
 		b.Run(mode.name, func(b *testing.B) {
-			r := start(b, `CREATE TABLE pgbench_accounts (aid int PRIMARY KEY, bid int, abalance int, filler char(84))`,
+			hot := func(o *proxy.Options) { o.HotKeys = 1000 }
+			r := startOn(b, pgtest.Shared(b).NewDatabase(b), hot, `CREATE TABLE pgbench_accounts (aid int PRIMARY KEY, bid int, abalance int, filler char(84))`,
 				`INSERT INTO pgbench_accounts SELECT g, 1, g * 10, '' FROM generate_series(1, 1000) g`)
 			c := r.connect()
 			mustExec(b, c, `SET pgrecall.bench = on`)

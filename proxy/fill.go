@@ -35,6 +35,7 @@ type fill struct {
 	large     bool         // aborted because the answer is too large
 	entry     *cache.Entry // once it is stored
 	offer     *offer       // for L2, nil without one
+	hot       *hotQuery    // nil where it is not remembered
 }
 
 // abort gives the fill up: its answer is not one that can be repeated.
@@ -138,6 +139,9 @@ func (f *fill) store(s *session) {
 	s.srv.L1.Put(f.key, entry)
 	f.stored, f.entry = true, entry
 	s.srv.shared.offer(f.offer, entry)
+	if f.hot != nil {
+		s.srv.hot.note(f.key, f.hot, 1)
+	}
 	f.data, f.row, f.parameter = nil, nil, nil
 	if f.flight != nil {
 		f.flight.Finish(entry)

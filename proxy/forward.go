@@ -69,6 +69,8 @@ func (s *session) forwardParse(scan *wire.Scanner, message []byte) {
 	}
 	if len(name) == 0 {
 		p.message = append([]byte(nil), message...)
+	} else if s.srv.hot != nil && len(types) > 2 { // zeros count, too
+		p.declared = append([]byte(nil), types...)
 	}
 	p.sent = true
 	s.notePrepared(p)
@@ -118,7 +120,7 @@ func (s *session) forwardBind(message []byte, whole bool) {
 			tail := scan.Rest()
 			key, reason := s.bindKey(p, tail)
 			po.key, po.keyed, po.reason = key, reason == cachepolicy.ReasonNone, reason
-			if po.keyed && s.shadowed() {
+			if po.keyed && (s.shadowed() || s.srv.hot != nil) {
 				po.tail = append([]byte(nil), tail...)
 			}
 			s.stampPortal(po)
@@ -195,6 +197,7 @@ func (s *session) forwardExecute(scan *wire.Scanner, size int) {
 			e.outcome, reason = e.fill.outcome()
 			in = s.standIn(p, e.fill, po.prepared.directive, po)
 			s.keepFill(filled{fill: e.fill, portal: po, tail: po.tail})
+			e.fill.remember(s, p, po)
 		}
 	case e.outcome == outcomeBypass:
 		reason = po.why(p, limit)

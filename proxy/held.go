@@ -58,6 +58,7 @@ func (s *session) answerHeld() {
 			if s.sampled() && last == wire.Sync {
 				check.execute(h)
 			}
+			s.hotHit(h.portal.key, h.entry, h.portal, &check)
 			if h.entry == f.due.entry && last == wire.Sync {
 				renew.execute(h)
 			}
@@ -106,13 +107,17 @@ type sampledHit struct {
 func (c *sampledHit) bind(h *heldMessage, message []byte) { c.bound, c.message = h.portal, message }
 
 func (c *sampledHit) execute(h *heldMessage) {
-	if c.bound != h.portal {
-		return
+	if c.bound == h.portal {
+		c.portal, c.entry, c.tail = h.portal, h.entry, c.boundTail()
 	}
+}
+
+// boundTail returns what follows the names in the last Bind message.
+func (c *sampledHit) boundTail() []byte {
 	scan := wire.Scan(c.message[wire.HeaderSize:])
 	scan.Name()
 	scan.Name()
-	c.portal, c.entry, c.tail = h.portal, h.entry, scan.Rest()
+	return scan.Rest()
 }
 
 // accepted tells whether something in the cache shows that the server accepts every statement that is parsed here.

@@ -78,6 +78,7 @@ func (s *session) handleQuery(message []byte) {
 		_ = s.sendUpstream([]byte(wire.SyncMessage))
 	}
 	f.forgetUnnamed(true)
+	fl.remember(s, p, nil)
 	if fl != nil && s.shadowed() {
 		s.keepFill(filled{fill: fl, text: append([]byte(nil), text...)})
 	}
@@ -162,6 +163,7 @@ func (s *session) hitQuery(text, canonical []byte, directive parser.Directive) b
 	if s.refreshQuery(text); s.sampled() && s.verifiable() {
 		s.verifyQuery(key, entry, text)
 	}
+	s.hotHit(key, entry, nil, nil)
 	return true
 }
 

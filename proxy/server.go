@@ -51,6 +51,7 @@ type Options struct {
 	CatalogWait     time.Duration // how long a statement waits for the catalog after definitions changed; 0: it is forwarded
 	Tenant          string        // whose results can be flushed alone: "none", "user" or "setting:NAME"; "" is none
 	Fleet           *Fleet        // nil: this is the only pgrecall in front of the upstream
+	HotKeys         int           // how many queries are remembered for Hot, 0 for none
 	Shared          *Shared       // L2, nil for none; it needs a Fleet
 }
 
@@ -79,6 +80,7 @@ type Server struct {
 	doubts      doubts
 
 	uncached uncached
+	hot      *hotKeys // nil: none are remembered
 
 	fleet    *bus.Bus // nil: there are no others
 	presence *catalog.Presence
@@ -161,6 +163,9 @@ func NewServer(o Options) (*Server, error) {
 	s.policy.Store(&policyEpoch{o.Policy, 1})
 	s.SetVerify(o.Verify)
 	s.SetEarlyRefresh(o.EarlyRefresh)
+	if s.hot, err = newHotKeys(o.HotKeys); err != nil {
+		return nil, fmt.Errorf("proxy: hot keys: %w", err)
+	}
 	s.uncached = newUncached()
 	s.metrics = newMetrics(o.Registerer, s)
 	if o.Fleet != nil && s.caching {

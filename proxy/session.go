@@ -23,6 +23,7 @@ type session struct {
 	overLimit    bool
 	replication  bool // replication=database: commands of a walsender besides SQL
 	databaseName string
+	startup      *wire.Startup
 	database     *database // set at AuthenticationOk
 	cancelKey    string    // body of BackendKeyData; written before the session is found by it
 	backendPID   uint32
@@ -78,6 +79,7 @@ type frontend struct {
 	settingsInFlight bool // settings may change by something that is not answered yet
 	dropped          bool // the message in hand was answered here
 
+	untilHot   int          // hits until one is noted
 	untilCheck int          // hits until one is verified
 	fetched    *cache.Entry // that came from L2 for the answer in hand
 	fetches    int          // such answers that were counted and not measured yet

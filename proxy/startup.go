@@ -60,7 +60,7 @@ func (s *session) run() {
 		return
 	}
 	s.replication = packet.Replication() != ""
-	s.databaseName = packet.Parameter("database")
+	s.startup, s.databaseName = packet, packet.Parameter("database")
 	if s.databaseName == "" {
 		s.databaseName = packet.Parameter("user")
 	}

@@ -21,6 +21,7 @@ type prepared struct {
 	directive parser.Directive
 	digest    [32]byte // of canonical text and parameter types
 	types     []uint32 // parameter types that Parse declares
+	declared  []byte   // as the Parse message has them, where it is not kept and Options.HotKeys asks for it
 	// scope is the session's at Parse, nil when it was not known: literals become values then, under the settings of then.
 	scope *scope
 	// epoch is Server.settingsEpoch before Parse: it has grown when roles have changed since then (cachepolicy.Decision.RowSecurity).
@@ -75,7 +76,7 @@ type portal struct {
 	executed bool // answered here, to its end
 	entry    *cache.Entry
 	row      []byte // RowDescription; belongs to the backend side
-	tail     []byte // of the Bind message, for a verification in shadow mode
+	tail     []byte // of the Bind message, for a verification in shadow mode and for hot keys
 
 	// plan and stamp are of the moment before the Bind message was sent upstream: the server takes the snapshot that the portal's rows
 	// come from then, however late Execute comes. The stamp is nil where a write was under way.

@@ -33,4 +33,6 @@ type engine interface {
 	Allow(fingerprint uint64) int
 	// Uncached returns the n shapes of reads that took the most time and were not cached.
 	Uncached(n int) []proxy.Uncached
+	// Hot returns the n most used queries.
+	Hot(n int) []proxy.HotQuery
 }

@@ -61,12 +61,17 @@ func (p *process) flush(ctx context.Context) int {
 	return p.flushed(done)
 }
 
-// askFlush sends the request.
-func askFlush(ctx context.Context, address, token string, query url.Values) (done admin.Flushed, err error) {
+// adminURL is where a client on this machine finds what listens on an address.
+func adminURL(address string) string {
 	if host, port, err := net.SplitHostPort(address); err == nil && (host == "" || host == "0.0.0.0" || host == "::") {
 		address = net.JoinHostPort("127.0.0.1", port)
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+address+"/api/flush?"+query.Encode(), nil)
+	return "http://" + address
+}
+
+// askFlush sends the request.
+func askFlush(ctx context.Context, address, token string, query url.Values) (done admin.Flushed, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, adminURL(address)+"/api/flush?"+query.Encode(), nil)
 	if err != nil {
 		return done, err
 	}

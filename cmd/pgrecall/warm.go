@@ -1,13 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"net"
-	"os"
 	"os/signal"
 	"strconv"
 	"strings"
@@ -33,7 +33,7 @@ Usage:
   --concurrency N     statements at a time (default 4)
   --timeout DUR       for each statement (default 30s)
   --max-errors N      errors in a row that end the run (default 10)
-  --token-file F      the other pgrecall's admin token (default: admin.token of this configuration)
+  --token TOKEN       the other pgrecall's admin token (default: this configuration's, or PGRECALL_ADMIN_TOKEN)
   --dry-run           tell what would be asked for, and ask for nothing
   --json              the report as JSON
 
@@ -47,17 +47,17 @@ Exit status: 0 when it was through with all, 1 when it ended early.
 
 // warming are the flags of warm.
 type warming struct {
-	file, from, target, tokenFile string
-	top, concurrency, maxErrors   int
-	timeout                       time.Duration
-	asJSON, dry                   bool
+	file, from, target, token   string
+	top, concurrency, maxErrors int
+	timeout                     time.Duration
+	asJSON, dry                 bool
 }
 
 func (w *warming) bind(set *flag.FlagSet) {
 	set.StringVar(&w.file, "file", "", "")
 	set.StringVar(&w.from, "from", "", "")
 	set.StringVar(&w.target, "target", "", "")
-	set.StringVar(&w.tokenFile, "token-file", "", "")
+	set.StringVar(&w.token, "token", "", "")
 	set.IntVar(&w.top, "top", 0, "")
 	set.IntVar(&w.concurrency, "concurrency", 4, "")
 	set.IntVar(&w.maxErrors, "max-errors", 10, "")
@@ -180,23 +180,16 @@ func (w *warming) gather(ctx context.Context, c *config.Config, options warm.Opt
 	if w.file != "" {
 		return warm.ReadFile(w.file)
 	}
-	token := c.AdminToken
-	if w.tokenFile != "" {
-		data, err := os.ReadFile(w.tokenFile)
-		if err != nil {
-			return nil, fmt.Errorf("--token-file: %w", err)
-		}
-		token = strings.TrimSpace(string(data))
-	}
-	from := w.from
+	token := cmp.Or(w.token, c.AdminToken)
+	from, name := w.from, "--from"
 	if from == "" && token != "" && c.Admin != "" {
-		from = "http://" + c.Admin
+		from, name = adminURL(c.Admin), "hot keys"
 	}
 	var hot []warm.Query
 	if from != "" {
 		var err error
 		if hot, err = warm.Fetch(ctx, from, token, 0); err != nil {
-			return nil, fmt.Errorf("--from: %w", err)
+			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 	}
 	if w.top == 0 {

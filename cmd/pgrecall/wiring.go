@@ -54,6 +54,7 @@ func newEngine(c *config.Config, up upstream, l1 *memory.Cache, f *fleet, client
 		Tenant:          c.L2Tenant,
 		Verify:          c.Verify,
 		EarlyRefresh:    c.EarlyRefresh,
+		HotKeys:         hotKeys(c),
 		CatalogInterval: c.CatalogInterval, CatalogWait: c.CatalogWait,
 	}
 	if f != nil {
