@@ -138,7 +138,11 @@ func (r *run) sort(items []Item) []*group {
 	byKey := map[string]*group{}
 	for i := range items {
 		item := &items[i]
-		if why := r.stranger(item); why != "" {
+		why := item.Skip
+		if why == "" {
+			why = strange(&item.Query, r.judge.scope)
+		}
+		if why != "" {
 			r.note(item, Skipped, why, 0)
 			continue
 		}
@@ -154,20 +158,17 @@ func (r *run) sort(items []Item) []*group {
 	return groups
 }
 
-// stranger tells why an item is not this connection's to ask for.
-func (r *run) stranger(item *Item) string {
-	scope := r.judge.scope
+// strange tells why a query is not for a connection with this scope to ask for.
+func strange(q *Query, scope *cachepolicy.Scope) string {
 	switch {
-	case item.Skip != "":
-		return item.Skip
-	case item.Database != "" && item.Database != scope.Database:
-		return fmt.Sprintf("database %s: warm with --target in that database", item.Database)
-	case item.User != "" && item.User != scope.SessionUser:
-		return fmt.Sprintf("role %s: warm with --target as that role", item.User)
-	case item.Role != "" && item.Role != scope.CurrentUser:
-		return fmt.Sprintf("role %s: its session had used SET ROLE", item.Role)
-	case len(item.Settings) > 0:
-		return "depends on settings of the session: " + strings.Join(item.Settings, ", ")
+	case q.Database != "" && q.Database != scope.Database:
+		return fmt.Sprintf("database %s: warm with --target in that database", q.Database)
+	case q.User != "" && q.User != scope.SessionUser:
+		return fmt.Sprintf("role %s: warm with --target as that role", q.User)
+	case q.Role != "" && q.Role != scope.CurrentUser:
+		return fmt.Sprintf("role %s: its session had used SET ROLE", q.Role)
+	case len(q.Settings) > 0:
+		return "depends on settings of the session: " + strings.Join(q.Settings, ", ")
 	}
 	return ""
 }

@@ -25,7 +25,7 @@ const warmHelp = `pgrecall warm asks a running pgrecall for results before clien
 Usage:
   pgrecall warm --file F            statements of a file: SQL with semicolons, or JSON as of GET /api/hot
   pgrecall warm --top N             the N costliest cacheable shapes of pg_stat_statements, with parameters
-                                    that the running pgrecall has seen
+                                    that the running pgrecall has seen (at its --admin address, or --from)
   pgrecall warm --from URL          the hot keys of another pgrecall, by its admin address
 
   --target DSN        the way through the pgrecall to warm, and the role to warm for
