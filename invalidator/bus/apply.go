@@ -216,12 +216,7 @@ func (b *Bus) effect(m *membership, e *event) {
 		}
 	case kindLeave:
 		b.census.left[e.process] = struct{}{}
-		delete(b.census.outside, e.process)
-		for name := range b.remote {
-			if name.process == e.process {
-				b.lower(name, true)
-			}
-		}
+		delete(b.census.outside, e.process) // fences that it left up are ended as those of the dead
 	case kindMissing:
 		b.counts.missing.Add(1)
 		if own {

@@ -87,17 +87,20 @@ type Bus struct {
 	cancel context.CancelFunc
 	work   sync.WaitGroup
 
-	mu      sync.Mutex
-	closed  bool
-	member  *membership // nil while this process is no member
-	lastID  string      // of the membership before
-	changed chan struct{}
-	number  uint64
-	own     map[uint64]*Token
-	pending map[uint64]reach // what of history.pending belongs to which change
-	remote  map[token]*remoteFence
-	cluster int // fences of others that concern all databases
-	queue   []*queued
+	mu     sync.Mutex
+	closed bool
+	left   bool        // this process says that it writes nothing any more
+	member *membership // nil while this process is no member
+	lastID string      // of the membership before
+	// witnessed is the epoch in which this process is a witness.
+	witnessed string
+	changed   chan struct{}
+	number    uint64
+	own       map[uint64]*Token
+	pending   map[uint64]reach // what of history.pending belongs to which change
+	remote    map[token]*remoteFence
+	cluster   int // fences of others that concern all databases
+	queue     []*queued
 	// isolations counts what this process did without the log: the others have to be told when it joins.
 	isolations, announced uint64
 	received              time.Duration // when Redis last confirmed the membership
@@ -248,9 +251,7 @@ func (b *Bus) Leave(ctx context.Context) error {
 	var err error
 	if m != nil {
 		b.flush(ctx)
-		if b.underWay() {
-			err = errUnderWay
-		} else {
+		if err = b.over(); err == nil {
 			leave := event{kind: kindLeave, process: b.process}
 			err = b.scripts.leave.Run(ctx, b.Redis, b.keys, m.epochText, m.id, random(), b.LogLength, leave.encode()).Err()
 		}
@@ -268,11 +269,15 @@ func (b *Bus) Leave(ctx context.Context) error {
 	return nil
 }
 
-// underWay tells whether there are fences of this process's that nobody has released.
-func (b *Bus) underWay() bool {
+// over ends writing for good, if there are no fences of this process's that nobody has released or whose end is not in the log.
+func (b *Bus) over() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return len(b.own) > 0
+	if len(b.own) > 0 || len(b.queue) > 0 {
+		return errUnderWay
+	}
+	b.left = true
+	return nil
 }
 
 // flush waits until nothing is queued for the log.

@@ -2,9 +2,13 @@ package bus
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 )
+
+// tellEvery is how often an error that lasts is logged.
+const tellEvery = time.Minute
 
 // census is what PostgreSQL says about the processes of the fleet. mu guards it.
 type census struct {
@@ -16,6 +20,8 @@ type census struct {
 	watched  bool          // there was a look
 	watching time.Duration // since when looks follow each other without a hole
 	looked   time.Duration // when the last look was sent
+
+	told time.Time // when the last error about a member elsewhere was logged
 
 	showing bool // the looks show this process itself
 	shown   time.Duration
@@ -43,10 +49,10 @@ func (b *Bus) seen(now time.Duration) bool {
 }
 
 // missing notes that a member was silent for too long. One that PostgreSQL did not show any more while it could not have gone without the log
-// yet is dead and has left nothing but its fences. The caller holds mu.
+// yet is dead and has left nothing but its fences, if its writes wait for them to be in the log. The caller holds mu.
 func (b *Bus) missing(m *membership, p Process) {
 	for _, o := range m.others {
-		if o.process == p && o.dead {
+		if o.process == p && o.dead && b.Strict {
 			b.wake()
 			return
 		}
@@ -208,6 +214,11 @@ func (b *Bus) evaluateLook(ctx context.Context, alive map[Process]bool, sent, re
 		return
 	}
 	for _, o := range b.member.others {
+		if hidden := !alive[o.process]; hidden && (hole || !o.hidden) {
+			o.hidden, o.hiding = true, received
+		} else {
+			o.hidden = hidden
+		}
 		switch {
 		case alive[o.process] || hole:
 			o.dead = false
@@ -215,6 +226,20 @@ func (b *Bus) evaluateLook(ctx context.Context, alive map[Process]bool, sent, re
 			o.dead = true
 		}
 	}
+}
+
+// elsewhere tells whether a member beats though PostgreSQL has not shown it for long: then it has another server, a clone or a standby, and
+// what it writes there and caches from there is not what is here. The caller holds mu.
+func (b *Bus) elsewhere(o *other) bool {
+	if b.Census == nil || !o.hidden || o.first <= o.hiding+b.part(aloneLease) {
+		return false
+	}
+	if now := time.Now(); now.Sub(b.census.told) >= tellEvery {
+		b.census.told = now
+		b.Logger.Error("a member of the fleet is heard of in Redis and not shown by PostgreSQL: it is connected to another server, or its connection for that is lost. "+
+			"Nothing is answered out of the cache under strict until it is shown or gone", "process", fmt.Sprintf("%08x", uint32(o.process)))
+	}
+	return true
 }
 
 // resolve waits until nothing of a process that is gone goes on in PostgreSQL.

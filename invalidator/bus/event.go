@@ -42,7 +42,7 @@ const (
 	kindBump      kind = 4 // what the tags cover has changed and is visible already
 	kindAll       kind = 5 // anything may have changed: a proxy wrote without the log
 	kindJoin      kind = 6 // a member has come
-	kindLeave     kind = 7 // a member has gone and has no write under way
+	kindLeave     kind = 7 // a member has gone and writes nothing any more
 	kindMissing   kind = 8 // a member is silent: nobody waits for it any more
 )
 

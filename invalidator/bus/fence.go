@@ -112,6 +112,9 @@ func (b *Bus) pend(number uint64, e *event) {
 // ready tells whether the write of a token can be sent upstream. The caller holds mu.
 func (b *Bus) ready(t *Token) bool {
 	now := b.clock.now()
+	if b.left {
+		return false
+	}
 	if m := b.member; m != nil && t.membership == m && t.read && len(t.waiters) == 0 &&
 		(m.settled || now > m.began+b.part(silentLease)) && (b.Census == nil || b.census.known) {
 		t.applied = true

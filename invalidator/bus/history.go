@@ -20,6 +20,8 @@ type history struct {
 	nonces   [historyLength]atomic.Uint64         // by number
 	last     [slotCount]atomic.Uint64             // by slot
 	all      atomic.Uint64                        // the last event that touched everything
+	watched  atomic.Uint64                        // the server was watched from this event on
+	begins   atomic.Uint64                        // counts calls of begin
 
 	// Changes of this process whose events it has not read yet: nothing that they touch is fresh.
 	pending    [slotCount]atomic.Int32
@@ -47,7 +49,8 @@ func (h *history) forget() { h.position.Store(nil) }
 
 // begin forgets everything and starts to record at a place in the log. Readers see nothing before publish.
 func (h *history) begin(p invalidator.Position) {
-	h.position.Store(nil) // readers that have passed their first look see the second fail
+	h.position.Store(nil)
+	h.begins.Add(1) // readers that have passed their first look see it at the second
 	for i := range h.last {
 		h.last[i].Store(0)
 	}
@@ -85,11 +88,12 @@ func (h *history) nonce(seq uint64) (uint64, bool) {
 
 // fresh tells whether no event after p, among those that were applied when it was called, touches one of the slots.
 func (h *history) fresh(p invalidator.Position, slots []invalidator.Slot) bool {
+	begins := h.begins.Load()
 	before := h.position.Load()
 	if before == nil || before.Epoch != p.Epoch || p.Epoch == 0 || p.Seq > before.Seq {
 		return false
 	}
-	if h.pendingAll.Load() != 0 || h.all.Load() > p.Seq {
+	if h.pendingAll.Load() != 0 || h.all.Load() > p.Seq || h.watched.Load() > p.Seq {
 		return false
 	}
 	for _, slot := range slots {
@@ -102,5 +106,5 @@ func (h *history) fresh(p invalidator.Position, slots []invalidator.Slot) bool {
 		return false
 	}
 	after := h.position.Load() // what was read above was of this epoch and this past
-	return after != nil && after.Epoch == p.Epoch
+	return after != nil && after.Epoch == p.Epoch && h.begins.Load() == begins
 }

@@ -51,7 +51,7 @@ func (b *Bus) join(parent context.Context) bool {
 	reading, stop := context.WithCancel(parent)
 	m := &membership{
 		epoch: epoch, epochText: s.epoch, id: id, seen: s.tick, ticks: []tick{{s.tick, sent}}, sent: sent, settled: s.settled, began: answered,
-		others: make(map[string]*other), acked: make(map[string]uint64),
+		others: make(map[string]*other), acked: make(map[string]uint64), met: s.members,
 		reports: make(map[string][]report), cancel: stop,
 	}
 	late, ok := b.enter(m, &s, tokens, isolations, answered)
@@ -90,6 +90,7 @@ func (b *Bus) announcement(id string) ([]any, []*Token, uint64) {
 	joined := event{kind: kindJoin, process: b.process}
 	arguments := []any{
 		strconv.FormatUint(random(), 10), random(), b.LogLength, id, b.lastID, level, joined.encode(), all, fmt.Sprintf("%08x-", uint32(b.process)), b.Lease.Milliseconds(),
+		b.witnessed,
 	}
 	tokens := make([]*Token, 0, len(b.own))
 	for _, t := range b.own {
@@ -108,6 +109,8 @@ func (b *Bus) enter(m *membership, s *state, tokens []*Token, isolations uint64,
 	}
 	b.takeFences(s)
 	b.learnLevels(s, m.id)
+	b.history.watched.Store(s.seq)
+	b.witness(m, s)
 	b.Applier.Everything()
 	b.counts.everything.Add(1)
 	for _, t := range tokens {

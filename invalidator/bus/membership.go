@@ -40,6 +40,8 @@ type membership struct {
 	others    map[string]*other
 	acked     map[string]uint64 // the last event of this process's own log that a member has applied
 	reports   map[string][]report
+	met       map[string]memberState // the members when this one joined
+	witness   bool
 	cancel    context.CancelFunc
 }
 
@@ -58,7 +60,10 @@ type other struct {
 	// base is a moment at which the member certainly had not begun to go without the log: it had an answer of Redis after it.
 	base    time.Duration
 	trusted bool // there is a base
-	dead    bool // PostgreSQL did not show it while it could not have gone without the log yet
+	// hidden tells that PostgreSQL does not show it, and hiding since when: the answers between have no hole.
+	hidden bool
+	hiding time.Duration
+	dead   bool // PostgreSQL did not show it while it could not have gone without the log yet
 }
 
 // run keeps this process a member until ctx ends.
@@ -126,10 +131,13 @@ func (b *Bus) beat(parent context.Context, m *membership) bool {
 		applied = *p
 	}
 	sent := b.clock.now()
-	awaits := b.vouch(sent)
+	awaits, witness := b.vouch(sent), "0"
+	if m.witness {
+		witness = "1"
+	}
 	b.mu.Unlock()
 	nonce := fmt.Sprintf("%016x", applied.Nonce)
-	list, err := b.scripts.beat.Run(ctx, b.Redis, b.keys, m.epochText, m.id, before, this, applied.Seq, seen, nonce, keepKeys.Milliseconds(), awaits).Slice()
+	list, err := b.scripts.beat.Run(ctx, b.Redis, b.keys, m.epochText, m.id, before, this, applied.Seq, seen, nonce, keepKeys.Milliseconds(), awaits, witness).Slice()
 	if err != nil {
 		b.failed("beat", err)
 		return false
@@ -221,6 +229,7 @@ func (b *Bus) learn(m *membership, s state, sent time.Duration) {
 	}
 	now := b.clock.now()
 	m.learned = sent
+	b.witness(m, &s)
 	m.settled = m.settled || s.settled
 	for id := range m.others {
 		if _, still := s.members[id]; !still {
@@ -276,6 +285,9 @@ func (b *Bus) evaluate() {
 	end := m.sent + b.part(ownLease)
 	for _, o := range m.others {
 		switch {
+		case b.elsewhere(o):
+			b.live.clear()
+			return
 		case o.dead:
 		case !o.trusted:
 			b.live.clear()

@@ -4,7 +4,7 @@ import "github.com/redis/go-redis/v9"
 
 // All that members must agree on is in one hash, so that losing a part of it means losing it all: epoch, run (the server's run id), seq and
 // nonce (of the last event), tick (counts beats), lease (in ms, that of all members), settled, strict (the ids of the members that writers
-// wait for), m:ID (member: "beat applied seen nonce awaits", the nonce of the applied event) and o:TOKEN (the fences that are up, as events). The
+// wait for), witnesses (the ids of those that have watched the server since the event floor, see witness.go), m:ID (member: "beat applied seen nonce awaits", the nonce of the applied event) and o:TOKEN (the fences that are up, as events). The
 // log is a stream with the ids seq-0.
 //
 // KEYS of every script: the hash, the log.
@@ -35,13 +35,23 @@ local function without(list, id)
 	end
 	return table.concat(kept, ' ')
 end
-local function strict(id, wanted)
-	local list = without(redis.call('HGET', KEYS[1], 'strict'), id)
+local function put(name, id, wanted)
+	local list = without(redis.call('HGET', KEYS[1], name), id)
 	if wanted then
 		if list ~= '' then list = list .. ' ' end
 		list = list .. id
 	end
-	redis.call('HSET', KEYS[1], 'strict', list)
+	redis.call('HSET', KEYS[1], name, list)
+end
+local function remove(id)
+	put('strict', id, false)
+	put('witnesses', id, false)
+	return redis.call('HDEL', KEYS[1], 'm:' .. id)
+end
+local function watch(id)
+	if (redis.call('HGET', KEYS[1], 'witnesses') or '') ~= '' then return end
+	redis.call('HSET', KEYS[1], 'floor', redis.call('HGET', KEYS[1], 'seq'))
+	put('witnesses', id, true)
 end
 `
 
@@ -52,7 +62,8 @@ func newScripts() scripts {
 	script := func(text string) *redis.Script { return redis.NewScript(scriptCommon + text) }
 	return scripts{
 		// ARGV: epoch if one has to be made, seed, log's length, own id, id to replace or '', '1' if writers shall wait for it, the Join event, the
-		// All event or '', the prefix of its fences' tokens, its lease in ms, then token and event of each of its fences that are up.
+		// All event or '', the prefix of its fences' tokens, its lease in ms, the epoch whose witness
+		// it is or '', then token and event of each of its fences that are up.
 		join: script(`
 local running = run()
 local state = redis.call('HMGET', KEYS[1], 'epoch', 'run')
@@ -62,12 +73,9 @@ if not state[1] or state[2] ~= running then
 end
 local agreed = redis.call('HMGET', KEYS[1], 'lease', 'epoch', 'tick')
 if agreed[1] ~= ARGV[10] then return {'lease', agreed[1], agreed[2], agreed[3]} end
-if ARGV[5] ~= '' then
-	redis.call('HDEL', KEYS[1], 'm:' .. ARGV[5])
-	strict(ARGV[5], false)
-end
+if ARGV[5] ~= '' then remove(ARGV[5]) end
 local up = {}
-for i = 11, #ARGV, 2 do
+for i = 12, #ARGV, 2 do
 	up[ARGV[i]] = true
 	redis.call('HSET', KEYS[1], 'o:' .. ARGV[i], ARGV[i + 1])
 	add(ARGV[2], ARGV[3], ARGV[i + 1])
@@ -83,11 +91,12 @@ add(ARGV[2], ARGV[3], ARGV[7])
 if ARGV[8] ~= '' then add(ARGV[2], ARGV[3], ARGV[8]) end
 local tick = redis.call('HINCRBY', KEYS[1], 'tick', 1)
 redis.call('HSET', KEYS[1], 'm:' .. ARGV[4], '0 ' .. redis.call('HGET', KEYS[1], 'seq') .. ' 0 ' .. redis.call('HGET', KEYS[1], 'nonce') .. ' 0')
-strict(ARGV[4], ARGV[6] == '1')
+put('strict', ARGV[4], ARGV[6] == '1')
+if ARGV[11] == agreed[2] then put('witnesses', ARGV[4], true) else watch(ARGV[4]) end
 return redis.call('HGETALL', KEYS[1])`),
 
 		// ARGV: epoch, own id, the last beat that was answered, this beat, applied, the last tick that was received, the nonce of what was applied, how
-		// long the keys live in ms, '1' if all that this member writes waits for those that want it.
+		// long the keys live in ms, '1' if all that this member writes waits for those that want it, '1' if it is a witness.
 		beat: script(`
 if lost(ARGV[1]) then return {'lost'} end
 local me = redis.call('HGET', KEYS[1], 'm:' .. ARGV[2])
@@ -96,6 +105,7 @@ local was = tonumber(string.match(me, '^%d+'))
 if was < tonumber(ARGV[3]) or was > tonumber(ARGV[4]) then return {'lost'} end
 local tick = redis.call('HINCRBY', KEYS[1], 'tick', 1)
 redis.call('HSET', KEYS[1], 'm:' .. ARGV[2], ARGV[4] .. ' ' .. ARGV[5] .. ' ' .. ARGV[6] .. ' ' .. ARGV[7] .. ' ' .. ARGV[9])
+if ARGV[10] == '1' then put('witnesses', ARGV[2], true) end
 redis.call('PEXPIRE', KEYS[1], ARGV[8])
 redis.call('PEXPIRE', KEYS[2], ARGV[8])
 return redis.call('HGETALL', KEYS[1])`),
@@ -120,15 +130,22 @@ return {'ok', first, redis.call('HGET', KEYS[1], 'strict'), table.concat(nonces,
 if lost(ARGV[1]) or redis.call('HEXISTS', KEYS[1], 'm:' .. ARGV[2]) == 0 then return {'lost'} end
 local it = redis.call('HGET', KEYS[1], 'm:' .. ARGV[5])
 if not it or string.match(it, '^%d+') ~= ARGV[6] then return {'ok'} end
-redis.call('HDEL', KEYS[1], 'm:' .. ARGV[5])
-strict(ARGV[5], false)
+remove(ARGV[5])
 add(ARGV[3], ARGV[4], ARGV[7])
+watch(ARGV[2])
 return {'ok'}`),
 
 		// ARGV: epoch, own id, seed, log's length, the Leave event.
 		leave: script(`
-if lost(ARGV[1]) or redis.call('HDEL', KEYS[1], 'm:' .. ARGV[2]) == 0 then return {'lost'} end
-strict(ARGV[2], false)
+if lost(ARGV[1]) then return {'lost'} end
+local witness = without(redis.call('HGET', KEYS[1], 'witnesses'), ARGV[2]) ~= redis.call('HGET', KEYS[1], 'witnesses')
+if remove(ARGV[2]) == 0 then return {'lost'} end
+if witness then -- until now, and the others have come before
+	local all = redis.call('HGETALL', KEYS[1])
+	for i = 1, #all, 2 do
+		if string.sub(all[i], 1, 2) == 'm:' then put('witnesses', string.sub(all[i], 3), true) end
+	end
+end
 add(ARGV[3], ARGV[4], ARGV[5])
 return {'ok'}`),
 

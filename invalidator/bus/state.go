@@ -16,6 +16,8 @@ type state struct {
 	tick           uint64
 	settled        bool
 	strict         []string // ids
+	witnesses      []string // ids
+	floor          uint64
 	members        map[string]memberState
 	fences         map[token]string
 	lost, readable bool
@@ -60,6 +62,10 @@ func readState(list []any) state {
 			s.tick = number(value, 10)
 		case key == "strict":
 			s.strict = strings.Fields(value)
+		case key == "witnesses":
+			s.witnesses = strings.Fields(value)
+		case key == "floor":
+			s.floor = number(value, 10)
 		case key == "settled":
 			s.settled = value == "1"
 		case strings.HasPrefix(key, "m:"):
