@@ -47,6 +47,8 @@ func TestEachStepIsNeeded(t *testing.T) {
 		{"the end of a fence invalidates", InvalidateAtEnd, "nothing fails"},
 		{"who does not wait is not trusted", Vouch, "one is not strict"},
 		{"who waits has told of what did not", VouchAfterLog, "one is not strict"},
+		{"who comes when nobody watched knows nothing of before", Floor, "nobody is there for a while"},
+		{"who is silent is no witness", WitnessBeat, "nobody is there for a while"},
 		{"whom to wait for is read with the append", MembersInOneStep, "nothing fails"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -46,7 +46,17 @@ func initial(o Options) state {
 				s.proxies[p] = proxy{cache: none}
 				s.members &^= bit(p)
 			}
+			if o.Late&bit(p) != 0 {
+				s.proxies[p] = proxy{cache: none}
+				s.absent |= bit(p)
+			} else if o.Late != 0 {
+				s.proxies[p].witness = true
+			}
 		}
+	}
+	s.members &^= s.absent
+	if o.Late != 0 {
+		s.witnesses = s.members
 	}
 	return s
 }

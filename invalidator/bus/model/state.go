@@ -15,6 +15,7 @@ const (
 	eventFence   = 0x10
 	eventRelease = 0x20
 	eventAll     = 0x30
+	eventJoin    = 0x40 // in worlds with late proxies only
 	eventKind    = 0xf0
 )
 
@@ -54,6 +55,8 @@ type proxy struct {
 	tell    bool  // it wrote without the log
 	knows   bool  // not strict itself, it knows that others are
 	vouched bool  // it has said that its writes wait, and may be trusted because of that
+	witness bool  // it has heard a witness since it joined, or is the first
+	watched uint8 // nothing from before this event is fresh
 	cache   int8
 
 	fill      int8 // 0: none, 1: stamped, else 2 + value
@@ -86,6 +89,8 @@ type state struct {
 
 	l2, l2At, l2Epoch     int8
 	crashed, cut          uint8
+	absent                uint8 // not started yet
+	witnesses, floor      uint8
 	crashes, cuts, losses uint8 // that may still happen
 
 	proxies [maxProxies]proxy
@@ -116,6 +121,8 @@ const (
 	PendingOwn               // a process forgets its own writes until it reads of them
 	TellOfEnds               // a write that ended while its process was no member is not told of
 	InvalidateAtEnd          // the end of a fence does not invalidate
+	Floor                    // the first one after a time without witnesses believes what is older
+	WitnessBeat              // a witness that is silent vouches for a joiner
 	MembersInOneStep         // the members to wait for are read before the fence is in the log
 	Vouch                    // who does not say that its writes wait is trusted
 	VouchAfterLog            // it says so while what did not wait is not in the log
@@ -127,6 +134,7 @@ type Options struct {
 	Crashes, Cuts, Losses uint8
 	Readers               uint8 // who reads out of the cache, a bit for each
 	Lax                   uint8 // who is not strict, a bit for each; the others come later
+	Late                  uint8 // who starts later, a bit for each; then leases do not lapse, and the row changes past all of them while none runs
 	L2                    bool
 	Session               bool // writes wait for nobody, hits ask nobody; each process must see its own writes
 	Without               Without

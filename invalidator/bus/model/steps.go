@@ -8,6 +8,10 @@ func (o *Options) successors(s *state, next func(name string, t state)) {
 		if s.crashed&bit(p) != 0 {
 			continue
 		}
+		if s.absent&bit(p) != 0 {
+			o.join(s, p, next)
+			continue
+		}
 		if o.Readers&bit(p) != 0 {
 			o.reads(s, p, next)
 		}
@@ -20,6 +24,11 @@ func (o *Options) successors(s *state, next func(name string, t state)) {
 		t := *s
 		t.known = s.database
 		next("somebody sees the newest", t)
+	}
+	if o.Late != 0 && s.versions == 0 && s.crashed|s.absent == bit(o.Proxies)-1 {
+		t := *s
+		t.versions, t.database, t.known = 1, 1, 1
+		next("the row changes while no proxy runs", t)
 	}
 	if s.losses > 0 { // Redis forgets everything
 		t := *s
@@ -60,7 +69,7 @@ func (o *Options) live(s *state, p int) bool {
 		return false
 	}
 	others := (bit(o.Proxies) - 1) &^ bit(p)
-	return o.Without == Trust || (x.trusts|x.dead)&others == others
+	return o.Without == Trust || (x.trusts|x.dead|s.absent)&others == others
 }
 
 // invalidate drops all that a proxy has cached.
@@ -89,7 +98,7 @@ func (o *Options) membership(s *state, p int, next func(string, state)) {
 		t.cut &^= bit(p)
 		next(fmt.Sprintf("%d is connected", p), t)
 	}
-	if x.live {
+	if x.live && o.Late == 0 {
 		t := *s
 		t.proxies[p].live = false
 		next(fmt.Sprintf("the lease of %d lapses", p), t)
@@ -128,6 +137,9 @@ func (o *Options) membership(s *state, p int, next func(string, state)) {
 	if o.Lax&bit(p) != 0 {
 		o.levels(s, p, next)
 	}
+	if o.Late != 0 {
+		o.witness(s, p, next)
+	}
 	if x.applied < s.length {
 		t := *s
 		o.apply(&t, p)
@@ -144,7 +156,7 @@ func (o *Options) membership(s *state, p int, next func(string, state)) {
 		}
 	}
 	for q := range o.Proxies { // by its own clock it is not Live any more
-		if q != p && s.members&bit(q) != 0 && (s.crashed&bit(q) != 0 || !s.proxies[q].live) {
+		if q != p && s.members&bit(q) != 0 && (s.crashed&bit(q) != 0 || !s.proxies[q].live && o.Late == 0) {
 			t := *s
 			t.members &^= bit(q)
 			if o.Without == FencesOfDead {
@@ -154,6 +166,10 @@ func (o *Options) membership(s *state, p int, next func(string, state)) {
 						t.append(eventRelease | uint8(w))
 					}
 				}
+			}
+			if o.Late != 0 {
+				t.witnesses &^= bit(q)
+				o.watch(&t, p)
 			}
 			next(fmt.Sprintf("%d declares %d missing", p, q), t)
 		}
@@ -192,6 +208,7 @@ func (o *Options) join(s *state, p int, next func(string, state)) {
 	t := *s
 	x := &t.proxies[p]
 	t.members |= bit(p)
+	t.absent &^= bit(p)
 	t.vouches = 0 // who beats from now on knows that this proxy has joined
 	for w := range o.Writes {
 		if o.owner(w) != p {
@@ -221,6 +238,11 @@ func (o *Options) join(s *state, p int, next func(string, state)) {
 			}
 			x.pending &^= bit(w)
 		}
+	}
+	if o.Late != 0 {
+		t.append(eventJoin)
+		x.witness, x.watched = false, t.length
+		o.watch(&t, p)
 	}
 	if x.tell && o.Without != AllAfterAlone {
 		t.append(eventAll)

@@ -223,7 +223,15 @@ func (o *Options) fresh(s *state, p int) bool {
 	if int8(x.epoch) != s.l2Epoch || int8(x.applied) < s.l2At || x.pending != 0 || x.epoch != s.epoch {
 		return false
 	}
-	return int8(x.applied) == s.l2At // each event touches the one row
+	if s.l2At < int8(x.watched) {
+		return false
+	}
+	for i := uint8(s.l2At); i < x.applied; i++ { // all others touch the one row
+		if s.log[i]&eventKind != eventJoin {
+			return false
+		}
+	}
+	return true
 }
 
 // hit takes the two steps of an answer out of the cache.
