@@ -41,6 +41,9 @@ type Flushed struct {
 // flushTimeout bounds how long a flush waits for what is shared with others.
 const flushTimeout = 5 * time.Minute
 
+// allowTimeout bounds how long other pgrecalls are waited for before statements are cached again here.
+const allowTimeout = 30 * time.Second
+
 // permitted checks the token and that no other site's page asks. It answers the request where it may not change anything.
 func (s *Server) permitted(w http.ResponseWriter, r *http.Request) bool {
 	if !s.authorized(r) {
@@ -118,7 +121,10 @@ func (s *Server) allow(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusBadRequest, "want a fingerprint, or nothing for all")
 		return
 	}
-	allowed := s.proxy.Allow(c.fingerprint)
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(allowTimeout + writeTimeout))
+	ctx, cancel := context.WithTimeout(r.Context(), allowTimeout)
+	defer cancel()
+	allowed := s.proxy.Allow(ctx, c.fingerprint)
 	s.logger.Info("statements are cached again", "shapes", allowed, "fingerprint", c.Fingerprint, "from", r.RemoteAddr)
 	writeJSON(w, http.StatusOK, map[string]int{"allowed": allowed})
 }

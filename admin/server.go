@@ -40,8 +40,8 @@ type Proxy interface {
 	// request's fault.
 	Flush(context.Context, Selection) (Flushed, error)
 	// Allow lets statements of a fingerprint be cached again that a verification stopped, 0 for all of them. It returns how many
-	// shapes were stopped.
-	Allow(fingerprint uint64) int
+	// shapes were stopped. The context bounds how long it waits for others to forget what they have of them.
+	Allow(ctx context.Context, fingerprint uint64) int
 	// Uncached returns the n shapes of reads that took the most time and were not cached, the longest first.
 	Uncached(n int) []Uncached
 	// Hot returns the n most used queries, the most used first; false where none are remembered.

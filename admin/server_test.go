@@ -65,7 +65,7 @@ func (p *proxyStub) Flush(_ context.Context, what Selection) (Flushed, error) {
 	return Flushed{L1: 5, Others: "applied"}, nil
 }
 
-func (p *proxyStub) Allow(fingerprint uint64) int {
+func (p *proxyStub) Allow(_ context.Context, fingerprint uint64) int {
 	p.allows++
 	p.fingerprint = fingerprint
 	return 2

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -25,7 +26,7 @@ type Doubt struct {
 	fingerprint uint64
 }
 
-// distrust stops caching the statements of a shape.
+// distrust stops caching the statements of a shape, and has everybody forget what is cached of it. It does not wait for that.
 func (srv *Server) distrust(source *cache.Source) {
 	fingerprint := source.Statement.Fingerprint()
 	d := Doubt{Fingerprint: fmt.Sprintf("%016x", fingerprint), Tables: source.Label, Since: time.Now(), fingerprint: fingerprint}
@@ -34,14 +35,21 @@ func (srv *Server) distrust(source *cache.Source) {
 		all[fingerprint] = d
 		return !known
 	}) {
-		srv.L1.DeleteFunc(func(e *cache.Entry) bool { return e.Source.Statement.Fingerprint() == fingerprint })
+		srv.flushAside(Selection{Fingerprint: fingerprint})
 		srv.Logger.Error("statements of this shape are not cached any more; find the cause, then allow them again with POST /api/allow",
 			"fingerprint", d.Fingerprint, "tables", d.Tables)
 	}
 }
 
-// Allow lets statements of a shape be cached again that a verification stopped, of all shapes for zero. It returns how many were stopped.
-func (srv *Server) Allow(fingerprint uint64) int {
+// Allow lets statements of a shape be cached again that a verification stopped, of all shapes for zero. It returns how many were stopped. What
+// anybody has cached of them is flushed before: other processes went on caching them, and may have made the same mistake. The context bounds
+// how long they are waited for.
+func (srv *Server) Allow(ctx context.Context, fingerprint uint64) int {
+	for _, d := range srv.Doubts() {
+		if fingerprint == 0 || fingerprint == d.fingerprint {
+			srv.flush(ctx, Selection{Fingerprint: d.fingerprint}, false)
+		}
+	}
 	n := 0
 	srv.changeDoubts(func(all map[uint64]Doubt) bool {
 		before := len(all)

@@ -49,18 +49,22 @@ func (srv *Server) Flush(ctx context.Context, what Selection) (Flushed, error) {
 	if what.Tenant != "" && srv.tenancy == (tenancy{}) {
 		return Flushed{}, ErrNoTenants
 	}
+	srv.metrics.invalidations[sourceAdmin].Inc()
+	return srv.flush(ctx, what, true), nil
+}
+
+// flush is Flush. Where sweep is not set, what is in L2 already is served by nobody, as it is with it, but left there until it expires.
+func (srv *Server) flush(ctx context.Context, what Selection, sweep bool) Flushed {
 	var done Flushed
 	if srv.fleet == nil {
 		done.L1 = srv.flushes.begin(srv, what)
-		srv.metrics.invalidations[sourceAdmin].Inc()
-		return done, nil
+		return done
 	}
 	tags := bus.Tags{Database: what.Database, Flush: &bus.Flush{Table: what.Table, Tenant: what.Tenant, Fingerprint: what.Fingerprint}}
 	// From here on nothing older is taken over from L2.
 	token, applied := srv.fleet.Fence(ctx, tags, srv.strict)
 	done.L1 = srv.flushes.begin(srv, what)
-	srv.metrics.invalidations[sourceAdmin].Inc()
-	if srv.shared != nil {
+	if sweep && srv.shared != nil {
 		srv.shared.flush(ctx, what, &done)
 	}
 	srv.fleet.Release(token, true)
@@ -74,7 +78,21 @@ func (srv *Server) Flush(ctx context.Context, what Selection) (Flushed, error) {
 	default:
 		done.Others = OthersTold
 	}
-	return done, nil
+	return done
+}
+
+// flushTimeout bounds how long a flush that nobody waits for waits for others and for L2.
+const flushTimeout = time.Minute
+
+// flushAside flushes while the caller goes on. When it returns nothing of it is served out of L1 here; the rest follows.
+func (srv *Server) flushAside(what Selection) {
+	one := srv.flushes.note(what)
+	srv.work.Go(func() { srv.flushes.end(srv, &one) })
+	srv.work.Go(func() {
+		ctx, cancel := context.WithTimeout(srv.ctx, flushTimeout)
+		defer cancel()
+		srv.flush(ctx, what, true) // begins anew behind the fence: until then something older may come from L2
+	})
 }
 
 // flush removes from L2 what can be found by its name. That is for the memory's sake: what is left is not Fresh.

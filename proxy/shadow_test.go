@@ -159,7 +159,7 @@ func TestVerificationOfHits(t *testing.T) {
 		if strings.Contains(log.String(), "sesame") {
 			t.Error("a row in the log")
 		}
-		if n := r.Allow(0); n != 1 {
+		if n := r.Allow(t.Context(), 0); n != 1 {
 			t.Errorf("Allow: %d", n)
 		}
 		eventually(t, "hits again", func() bool {

@@ -30,7 +30,7 @@ type engine interface {
 	// Doubts returns the shapes of statements that are not cached because a verification found a difference.
 	Doubts() []proxy.Doubt
 	// Allow lets a shape be cached again, 0 for all of them; it returns how many were not.
-	Allow(fingerprint uint64) int
+	Allow(ctx context.Context, fingerprint uint64) int
 	// Uncached returns the n shapes of reads that took the most time and were not cached.
 	Uncached(n int) []proxy.Uncached
 	// Hot returns the n most used queries.

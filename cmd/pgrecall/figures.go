@@ -22,7 +22,9 @@ func (i *instance) Flush(ctx context.Context, what admin.Selection) (admin.Flush
 }
 
 // Allow passes on what the operator wants.
-func (i *instance) Allow(fingerprint uint64) int { return i.engine.Allow(fingerprint) }
+func (i *instance) Allow(ctx context.Context, fingerprint uint64) int {
+	return i.engine.Allow(ctx, fingerprint)
+}
 
 // Uncached adds what the reasons mean.
 func (i *instance) Uncached(n int) []admin.Uncached {

@@ -1,0 +1,75 @@
+package proxy_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/pgrecall/pgrecall/proxy"
+)
+
+// TestDoubtReachesTheFleet: what one process found wrong is served by none, in no tier, and does not come back when it is allowed again.
+func TestDoubtReachesTheFleet(t *testing.T) {
+	for _, strict := range []bool{true, false} {
+		t.Run(fmt.Sprint("strict ", strict), func(t *testing.T) {
+			first := true
+			fleet, server := startFleetWith(t, 3, strict, func(o *proxy.Options) {
+				if first { // the others must not find out by themselves
+					o.Verify = 1
+				}
+				first = false
+			}, "CREATE TABLE flushed (n text)", "INSERT INTO flushed VALUES ('1')")
+			const simple = "default_query_exec_mode=simple_protocol"
+			finder, other, late := fleet[0].connect(simple), fleet[1].connect(simple), fleet[2].connect(simple)
+			value(t, late, "SELECT 1")
+			eventually(t, "a hit", func() bool { return fleet[0].counts(finder, 2, flushedRead) > 0 })
+			eventually(t, "a hit of another process", func() bool { return fleet[1].counts(other, 2, flushedRead) > 0 })
+			eventually(t, "the result is in L2", func() bool { return len(results(t, server)) == 1 })
+			before := results(t, server)
+
+			direct := fleet[0].direct()
+			mustExec(t, direct, "UPDATE flushed SET n = '2'") // nobody is told
+			eventually(t, "the difference is found", func() bool {
+				value(t, finder, flushedRead)
+				return len(fleet[0].Doubts()) == 1
+			})
+			eventually(t, "the other process forgets it", func() bool { return value(t, other, flushedRead) == "a2" })
+			eventually(t, "L2 has the new result", func() bool {
+				now := results(t, server)
+				for name, old := range before {
+					if now[name] == "" || now[name] == old {
+						return false
+					}
+				}
+				return true
+			})
+			put(t, server, before)
+			for name, c := range map[string]string{"finder": value(t, finder, flushedRead), "other": value(t, other, flushedRead), "late": value(t, late, flushedRead)} {
+				if c != "a2" {
+					t.Errorf("%s: %s after the difference was found", name, c)
+				}
+			}
+			if n := len(fleet[1].Doubts()) + len(fleet[2].Doubts()); n != 0 {
+				t.Errorf("%d doubts of processes that found nothing", n)
+			}
+
+			// The others went on caching it. Its new result is old again by now, in L1 and L2, and nobody knows.
+			eventually(t, "a hit of another process", func() bool { return fleet[1].counts(other, 2, flushedRead) > 0 })
+			mustExec(t, direct, "UPDATE flushed SET n = '3'")
+			if got := value(t, other, flushedRead); got != "a2" {
+				t.Fatalf("%s: nothing is tested", got)
+			}
+			if n := fleet[0].Allow(t.Context(), 0); n != 1 {
+				t.Errorf("Allow: %d", n)
+			}
+			if got := value(t, finder, flushedRead); got != "a3" {
+				t.Errorf("%s after it was allowed again", got)
+			}
+			if strict {
+				if got := value(t, other, flushedRead); got != "a3" {
+					t.Errorf("another process: %s after it was allowed again", got)
+				}
+			}
+			eventually(t, "the other process forgets it again", func() bool { return value(t, other, flushedRead) == "a3" })
+		})
+	}
+}
