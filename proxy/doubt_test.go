@@ -3,6 +3,9 @@ package proxy_test
 import (
 	"fmt"
 	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/pgrecall/pgrecall/proxy"
 )
@@ -43,9 +46,9 @@ func TestDoubtReachesTheFleet(t *testing.T) {
 				return true
 			})
 			put(t, server, before)
-			for name, c := range map[string]string{"finder": value(t, finder, flushedRead), "other": value(t, other, flushedRead), "late": value(t, late, flushedRead)} {
-				if c != "a2" {
-					t.Errorf("%s: %s after the difference was found", name, c)
+			for name, c := range map[string]*pgx.Conn{"finder": finder, "other": other, "late": late} {
+				if got := value(t, c, flushedRead); got != "a2" {
+					t.Errorf("%s: %s after the difference was found", name, got)
 				}
 			}
 			if n := len(fleet[1].Doubts()) + len(fleet[2].Doubts()); n != 0 {
@@ -71,5 +74,32 @@ func TestDoubtReachesTheFleet(t *testing.T) {
 			}
 			eventually(t, "the other process forgets it again", func() bool { return value(t, other, flushedRead) == "a3" })
 		})
+	}
+}
+
+// TestDoubtDoesNotWait: the session that was checked goes on while Redis, which is to forget the result, hangs.
+func TestDoubtDoesNotWait(t *testing.T) {
+	fleet, server := startFleetWith(t, 1, false, func(o *proxy.Options) { o.Verify = 1 }, "CREATE TABLE flushed (n text)", "INSERT INTO flushed VALUES ('1')")
+	r := fleet[0]
+	c := r.connect("default_query_exec_mode=simple_protocol")
+	eventually(t, "a hit", func() bool { return r.counts(c, 2, flushedRead) > 0 })
+	if err := server.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = server.Resume() }()
+	mustExec(t, r.direct(), "UPDATE flushed SET n = '2'") // nobody is told
+	slowest := time.Duration(0)
+	eventually(t, "the difference is found", func() bool {
+		began := time.Now()
+		value(t, c, flushedRead)
+		slowest = max(slowest, time.Since(began))
+		return len(r.Doubts()) == 1
+	})
+	began := time.Now()
+	if got := value(t, c, flushedRead); got != "a2" {
+		t.Errorf("%s after the difference was found", got)
+	}
+	if slowest = max(slowest, time.Since(began)); slowest > 2*time.Second {
+		t.Errorf("a statement waited for %v", slowest)
 	}
 }
