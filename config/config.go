@@ -33,6 +33,8 @@ type Config struct {
 	Verify float64
 	// Redis is the URL of L2, "" for none. It may hold a password.
 	Redis string
+	// Memcached is the URL of memcached servers that hold the results of L2, "" for none.
+	Memcached string
 	// L2KeyFile is a file with the keys that seal what is kept in L2, "" for none.
 	L2KeyFile string
 	// L2Namespace is the first part of names in L2, for installations that share a Redis.

@@ -151,6 +151,9 @@ func (f *file) check(environment bool) {
 	if slices.Contains(c.Listen, c.Admin) && !strings.HasSuffix(c.Admin, ":0") {
 		f.failAt("admin.listen", "%q is in listen, too", c.Admin)
 	}
+	if c.Cache == "off" && c.Redis != "" {
+		f.failAt("cache.mode", "off excludes cache.redis: the other pgrecalls would not be told of this one's writes; with shadow they are, and all reads go upstream, too")
+	}
 	f.checkResults(broken("cache.l1_size"))
 	if environment && c.Upstream != "" && !broken("upstream") {
 		if err := checkDSN(c.Upstream); err != nil && len(f.errs) == 0 {

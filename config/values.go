@@ -15,6 +15,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/pgrecall/pgrecall/cache/memcached"
 	"github.com/pgrecall/pgrecall/cache/redis"
 )
 
@@ -215,6 +216,17 @@ func checkRedis(s string) error {
 	}
 	if err != nil {
 		return errors.New(strings.TrimPrefix(err.Error(), "redis: "))
+	}
+	return nil
+}
+
+// checkMemcached finds what package memcached would refuse.
+func checkMemcached(s string) error {
+	if s == "" {
+		return nil
+	}
+	if _, err := memcached.ParseURL(s); err != nil {
+		return errors.New(strings.TrimPrefix(err.Error(), "memcached: "))
 	}
 	return nil
 }

@@ -58,6 +58,9 @@ func (srv *Server) flush(ctx context.Context, what Selection, sweep bool) Flushe
 	var done Flushed
 	if srv.fleet == nil {
 		done.L1 = srv.flushes.begin(srv, what)
+		if sweep && srv.shared != nil {
+			srv.shared.flush(ctx, what, &done)
+		}
 		return done
 	}
 	tags := bus.Tags{Database: what.Database, Flush: &bus.Flush{Table: what.Table, Tenant: what.Tenant, Fingerprint: what.Fingerprint}}

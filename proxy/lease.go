@@ -21,11 +21,11 @@ const (
 )
 
 // lease makes the caller the one who goes upstream for a key, and then returns nil; or waits for another process's result. It waits as long
-// as a flight's followers do, and not at all for what costs the server little.
+// as a flight's followers do, and not at all for what costs the server little or where there is no other process.
 func (s *session) lease(p *plan, key cache.Key, name string, flight *cache.Flight) *cache.Entry {
 	sh, bound := s.srv.shared, s.srv.Limits.FlightWait
 	cost := p.source.Cost()
-	if bound < leasePauseLeast || cost != 0 && cost < leaseFrom {
+	if sh.private != nil || bound < leasePauseLeast || cost != 0 && cost < leaseFrom {
 		return nil
 	}
 	pause := min(max(time.Duration(cost)/8, leasePauseLeast), leasePauseMost)

@@ -265,7 +265,7 @@ func (s *session) newStampedFill(p *plan, key cache.Key, flight *cache.Flight, s
 	f := &fill{key: key, flight: flight, stamp: stamp, source: p.source, max: limit, started: now, asked: now, block: byte(s.status.Load())}
 	f.tenant = s.tenantMark(p)
 	if tenant, known := s.tenant(); known && s.srv.shared != nil {
-		f.offer = &offer{key: key, position: position, plan: p, tenant: tenant}
+		f.offer = &offer{key: key, position: s.srv.shared.mark(position, stamp), plan: p, tenant: tenant}
 	}
 	return f
 }

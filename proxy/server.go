@@ -52,7 +52,7 @@ type Options struct {
 	Tenant          string        // whose results can be flushed alone: "none", "user" or "setting:NAME"; "" is none
 	Fleet           *Fleet        // nil: this is the only pgrecall in front of the upstream
 	HotKeys         int           // how many queries are remembered for Hot, 0 for none
-	Shared          *Shared       // L2, nil for none; it needs a Fleet
+	Shared          *Shared       // L2, nil for none; without a Fleet it is for this process's own results
 }
 
 // planLimit is the number of plans (decisions for one statement in one scope) that are remembered.
@@ -172,6 +172,8 @@ func NewServer(o Options) (*Server, error) {
 		if err := s.joinFleet(o.Fleet); err != nil {
 			return nil, err
 		}
+	}
+	if s.caching {
 		s.shared = newShared(s, o.Shared)
 	}
 	return s, nil

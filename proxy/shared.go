@@ -18,14 +18,16 @@ import (
 type Shared struct {
 	Store     cache.Remote // fit for the path of a statement (remote.Guard); the caller closes it after Shutdown
 	Codec     *codec.Codec
-	Namespace string // tells upstream servers apart
+	Namespace string // tells upstream servers apart; without a Fleet it must be this process's alone
 }
 
 // shared is the second tier at work. Its methods accept nil: there is none.
 type shared struct {
 	Shared
-	srv   *Server
-	queue chan *offer
+	srv     *Server
+	private *private // nil in a fleet
+	started time.Time
+	queue   chan *offer
 
 	hits, misses, stale, dropped atomic.Uint64
 	leases, waits                atomic.Uint64
@@ -55,17 +57,44 @@ func newShared(srv *Server, options *Shared) *shared {
 	if options == nil {
 		return nil
 	}
-	sh := &shared{Shared: *options, srv: srv, queue: make(chan *offer, offers), refused: make(map[string]uint64)}
+	sh := &shared{Shared: *options, srv: srv, started: time.Now(), queue: make(chan *offer, offers), refused: make(map[string]uint64)}
+	if srv.fleet == nil {
+		sh.private = newPrivate()
+	}
 	srv.work.Go(sh.run)
 	return sh
 }
 
 // position returns the place in the log that says how new the answer to a query is that is sent from now on.
 func (sh *shared) position() (p invalidator.Position) {
-	if sh != nil {
+	if sh != nil && sh.private == nil {
 		p, _ = sh.srv.fleet.Position()
 	}
 	return p
+}
+
+// mark returns what says in an entry how new it is, given the place in the log and the stamp from before its query was sent.
+func (sh *shared) mark(p invalidator.Position, stamp invalidator.Stamp) invalidator.Position {
+	if sh.private != nil {
+		return sh.private.position(stamp, sh.srv.flushes.epoch.Load()) // where a flush came since the query was sent, fill.store stops it
+	}
+	return p
+}
+
+// proved tells whether an entry with this mark is as new as one that is made now would be, given the stamp and the number of flushes of now.
+func (s *session) proved(p *plan, mark invalidator.Position, stamp invalidator.Stamp, flushes uint64) bool {
+	if private := s.srv.shared.private; private != nil {
+		return mark == private.position(stamp, flushes)
+	}
+	return s.srv.fleet.Fresh(mark, s.provable(p))
+}
+
+// now is the wall clock. A process that shares with nobody has one that nobody sets: the clock's steps would change the age of its entries.
+func (sh *shared) now() time.Time {
+	if sh.private != nil {
+		return sh.started.Add(time.Since(sh.started))
+	}
+	return time.Now()
 }
 
 // name returns a result's name in the store.
@@ -128,7 +157,7 @@ func (sh *shared) count(f finding) {
 func (s *session) take(p *plan, key cache.Key, name string) (*cache.Entry, finding) {
 	sh, flushes := s.srv.shared, s.srv.flushes.epoch.Load()
 	stamp, free := s.srv.slots.Stamp(p.slots)
-	if !free || p.snapshot != s.frontend.database.snapshot() || s.needsCertainty() && !s.srv.fleet.Live() {
+	if !free || p.snapshot != s.frontend.database.snapshot() || s.srv.fleet != nil && s.needsCertainty() && !s.srv.fleet.Live() {
 		return nil, notAsked
 	}
 	values, err := sh.Store.Get(s.srv.ctx, name)
@@ -143,10 +172,10 @@ func (s *session) take(p *plan, key cache.Key, name string) (*cache.Entry, findi
 		sh.refuse(err)
 		return nil, refused
 	}
-	if !s.srv.fleet.Fresh(item.Position, s.provable(p)) {
+	if !s.proved(p, item.Position, stamp, flushes) {
 		return nil, outdated
 	}
-	filled := cache.Monotonic() - int64(age(item, values[0].Remaining, time.Now()))
+	filled := cache.Monotonic() - int64(age(item, values[0].Remaining, sh.now()))
 	entry := cache.NewEntry(item.Parameters, item.Row, item.Data, stamp, p.source, filled, int64(item.Origin))
 	if len(entry.Data) > 0 { // not a description
 		p.source.SetCost(entry.Origin)
@@ -218,7 +247,7 @@ func (sh *shared) put(o *offer) {
 		return
 	}
 	value, err := sh.Codec.Encode(nil, o.plan.sharedKey(o.key), &codec.Item{
-		Position: o.position, TTL: ttl, Created: time.Now().Add(-age).UnixNano(), Origin: time.Duration(o.entry.Origin),
+		Position: o.position, TTL: ttl, Created: sh.now().Add(-age).UnixNano(), Origin: time.Duration(o.entry.Origin),
 		Parameters: o.entry.Parameters, Row: o.entry.Row, Data: o.entry.Data,
 	})
 	if err == nil && len(value) > largestShared {

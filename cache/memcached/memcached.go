@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -41,8 +42,10 @@ func ParseURL(text string) (Options, error) {
 		if host == "" || strings.ContainsAny(host, "/@?# ") {
 			return Options{}, fmt.Errorf("memcached: %q is no host: want memcached://host:port, several separated by commas", host)
 		}
-		if _, _, err := net.SplitHostPort(host); err != nil {
+		if _, port, err := net.SplitHostPort(host); err != nil {
 			host = net.JoinHostPort(strings.Trim(host, "[]"), "11211")
+		} else if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return Options{}, fmt.Errorf("memcached: %q is no port (in %q)", port, host)
 		}
 		o.Addresses = append(o.Addresses, host)
 	}
@@ -61,16 +64,13 @@ type Store struct {
 	bytesRead, bytesWritten                atomic.Uint64
 }
 
-// New returns a store. It looks up the servers' names, but does not connect: Ping does.
+// New returns a store. It does not connect: Ping does.
 func New(options Options) (*Store, error) {
-	if len(options.Addresses) == 0 {
-		return nil, errors.New("memcached: no address: want memcached://host:port")
+	list, err := newServers(options.Addresses)
+	if err != nil {
+		return nil, err
 	}
-	var servers memcache.ServerList
-	if err := servers.SetServers(options.Addresses...); err != nil {
-		return nil, fmt.Errorf("memcached: %w (is the server's name right?)", err)
-	}
-	s := &Store{client: memcache.NewFromSelector(&servers)}
+	s := &Store{client: memcache.NewFromSelector(list)}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.client.Timeout, s.client.MaxIdleConns = options.Timeout, options.MaxIdle
 	if s.client.Timeout <= 0 {

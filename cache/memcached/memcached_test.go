@@ -112,6 +112,15 @@ func TestHangingServer(t *testing.T) {
 	}
 }
 
+// A server whose name nobody knows yet is one that is down: pgrecall starts without it.
+func TestUnknownNameIsNoErrorBeforeTheFirstCall(t *testing.T) {
+	store := open(t, "memcached.invalid:11211")
+	defer store.Close()
+	if _, err := store.Get(t.Context(), "name"); err == nil {
+		t.Error("an answer from nowhere")
+	}
+}
+
 func TestParseURL(t *testing.T) {
 	for url, want := range map[string][]string{
 		"memcached://h":         {"h:11211"},
@@ -120,6 +129,9 @@ func TestParseURL(t *testing.T) {
 		"memcached://[::1]":     {"[::1]:11211"},
 		"memcached://":          nil,
 		"memcached://a,":        nil,
+		"memcached://h:x":       nil,
+		"memcached://h:0":       nil,
+		"memcached://h:65536":   nil,
 		"memcached://u:p@h":     nil,
 		"redis://h":             nil,
 		"memcached://h/path?q=": nil,

@@ -35,7 +35,7 @@ type instance struct {
 	logger    *slog.Logger
 	registry  *prometheus.Registry
 	l1        *memory.Cache
-	fleet     *fleet // nil without Redis
+	fleet     *fleet // nil without L2
 	engine    engine
 	cert      certificate
 	listeners []net.Listener

@@ -126,7 +126,7 @@ func (r *reloader) reload() {
 		}
 		return
 	}
-	if f := r.instance.fleet; f != nil && !f.fleet.Strict && strictAnywhere(fresh.Policy) {
+	if f := r.instance.fleet; f != nil && f.fleet != nil && !f.fleet.Strict && strictAnywhere(fresh.Policy) {
 		logger.Error("configuration not reloaded", "error", "strict consistency in a fleet needs a restart: the other pgrecalls do not wait for this one")
 		return
 	}

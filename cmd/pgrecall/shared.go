@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,7 +12,9 @@ import (
 	"github.com/jackc/pgx/v5"
 	goredis "github.com/redis/go-redis/v9"
 
+	"github.com/pgrecall/pgrecall/cache"
 	"github.com/pgrecall/pgrecall/cache/codec"
+	"github.com/pgrecall/pgrecall/cache/memcached"
 	"github.com/pgrecall/pgrecall/cache/redis"
 	"github.com/pgrecall/pgrecall/cache/remote"
 	"github.com/pgrecall/pgrecall/cachepolicy"
@@ -20,19 +23,26 @@ import (
 	"github.com/pgrecall/pgrecall/proxy"
 )
 
-// fleet is what a process shares with others through Redis.
+// fleet is L2, and what a process shares with others through it.
 type fleet struct {
-	log    goredis.UniversalClient
+	log    goredis.UniversalClient // nil without Redis
 	guard  *remote.Guard
-	fleet  *proxy.Fleet
+	fleet  *proxy.Fleet // nil without Redis
 	shared *proxy.Shared
 }
 
-// newFleet prepares what --redis asks for, nil without it. The server's identity is in the names of what is shared, so that it waits until
-// the upstream has told it.
+// newFleet prepares what --redis and --memcached ask for, nil without both. The server's identity is in the names of what is shared, so that
+// it waits until the upstream has told it.
 func newFleet(ctx context.Context, c *config.Config, up upstream, logger *slog.Logger) (*fleet, error) {
-	if c.Redis == "" {
+	if c.Redis == "" && c.Memcached == "" {
 		return nil, nil
+	}
+	entries, err := newCodec(c)
+	if err != nil {
+		return nil, err
+	}
+	if c.Redis == "" {
+		return newPrivate(c, entries, logger)
 	}
 	if !up.hasAccount {
 		return nil, &config.Error{Path: "cache.redis", What: "pgrecalls that share a cache need an account of their own: --upstream must name a user"}
@@ -45,28 +55,15 @@ func newFleet(ctx context.Context, c *config.Config, up upstream, logger *slog.L
 	if err != nil {
 		return nil, &config.Error{Path: "cache.redis", What: err.Error()}
 	}
-	var keys []codec.Secret
-	if c.L2KeyFile != "" {
-		if keys, err = codec.LoadSecrets(c.L2KeyFile); err != nil {
-			return nil, &config.Error{Path: "cache.l2.key_file", What: err.Error()}
-		}
-	}
-	entries, err := codec.New(codec.Options{Keys: keys, MaxEntry: int(c.L1Size / config.L1Share)})
-	if err != nil {
-		return nil, &config.Error{Path: "cache.l2.key_file", What: err.Error()}
-	}
 	identity, err := awaitIdentity(ctx, up.config, logger)
 	if err != nil {
 		return nil, err
 	}
-	namespace := identity
-	if c.L2Namespace != "" {
-		namespace = c.L2Namespace + "." + identity
-	}
-	store, err := redis.New(options)
+	store, err := newStore(c, options)
 	if err != nil {
-		return nil, &config.Error{Path: "cache.redis", What: err.Error()}
+		return nil, err
 	}
+	namespace := namespaceOf(c, identity)
 	universal.ContextTimeoutEnabled = true
 	f := &fleet{log: goredis.NewUniversalClient(universal), guard: remote.New(store, remote.Options{})}
 	f.fleet = &proxy.Fleet{
@@ -77,10 +74,67 @@ func newFleet(ctx context.Context, c *config.Config, up upstream, logger *slog.L
 	return f, nil
 }
 
+// newPrivate prepares L2 for this process alone: memcached keeps no log that tells others of writes.
+func newPrivate(c *config.Config, entries *codec.Codec, logger *slog.Logger) (*fleet, error) {
+	store, err := newStore(c, redis.Options{})
+	if err != nil {
+		return nil, err
+	}
+	logger.Warn("cache.memcached without cache.redis: what this pgrecall keeps in memcached is its own until it ends, and other pgrecalls in front of the same server are not told of its writes")
+	guard := remote.New(store, remote.Options{})
+	return &fleet{guard: guard, shared: &proxy.Shared{Store: guard, Codec: entries, Namespace: namespaceOf(c, "alone-"+rand.Text())}}, nil
+}
+
+// newCodec returns what seals entries.
+func newCodec(c *config.Config) (entries *codec.Codec, err error) {
+	var keys []codec.Secret
+	if c.L2KeyFile != "" {
+		keys, err = codec.LoadSecrets(c.L2KeyFile)
+	}
+	if err == nil {
+		entries, err = codec.New(codec.Options{Keys: keys, MaxEntry: int(c.L1Size / config.L1Share)})
+	}
+	if err != nil {
+		return nil, &config.Error{Path: "cache.l2.key_file", What: err.Error()}
+	}
+	return entries, nil
+}
+
+// newStore returns where results go: memcached where there is one, else Redis.
+func newStore(c *config.Config, options redis.Options) (cache.Backend, error) {
+	if c.Memcached == "" {
+		store, err := redis.New(options)
+		if err != nil {
+			return nil, &config.Error{Path: "cache.redis", What: err.Error()}
+		}
+		return store, nil
+	}
+	at, err := memcached.ParseURL(c.Memcached)
+	if err != nil {
+		return nil, &config.Error{Path: "cache.memcached", What: err.Error()}
+	}
+	store, err := memcached.New(at)
+	if err != nil {
+		return nil, &config.Error{Path: "cache.memcached", What: err.Error()}
+	}
+	return store, nil
+}
+
+// namespaceOf returns the first part of names in L2.
+func namespaceOf(c *config.Config, identity string) string {
+	if c.L2Namespace != "" {
+		return c.L2Namespace + "." + identity
+	}
+	return identity
+}
+
 // close ends the connections, after the last session.
 func (f *fleet) close() error {
-	if f == nil {
+	switch {
+	case f == nil:
 		return nil
+	case f.log == nil:
+		return f.guard.Close()
 	}
 	return errors.Join(f.guard.Close(), f.log.Close())
 }
