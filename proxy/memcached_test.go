@@ -153,6 +153,30 @@ func TestAloneServesNoReplayedResult(t *testing.T) {
 	}
 }
 
+// TestAloneServesNothingFlushed: whatever part of the cache is flushed.
+func TestAloneServesNothingFlushed(t *testing.T) {
+	a := startAlone(t, pgtest.Shared(t).NewDatabase(t), pgtest.StartMemcached(t), unchanged, "CREATE TABLE t (n int)", "INSERT INTO t VALUES (0)")
+	c := a.connect()
+	const read = "SELECT n::text FROM t"
+	for i, what := range []proxy.Selection{{}, {Database: a.Database}, {Table: "public.t"}} {
+		if got := value(t, c, read, simple); got != strconv.Itoa(i) {
+			t.Fatal(got)
+		}
+		a.stored(t, i+1)
+		old := a.written()[i]
+		mustExec(t, a.direct(), "UPDATE t SET n = n + 1")
+		if done := flush(t, a.running, what); (done.L2 == nil) == (done.L2Error == "") {
+			t.Errorf("%+v: %+v", what, done)
+		}
+		if err := a.Backend.Apply(t.Context(), []cache.Write{old}); err != nil { // as one that was under way
+			t.Fatal(err)
+		}
+	}
+	if got := value(t, c, read, simple); got != "3" {
+		t.Errorf("%s, flushed before", got)
+	}
+}
+
 // TestAloneBelievesNoOther: neither what another process without Redis keeps there, nor what a process left there before its restart.
 func TestAloneBelievesNoOther(t *testing.T) {
 	server, dsn := pgtest.StartMemcached(t), pgtest.Shared(t).NewDatabase(t)
