@@ -21,7 +21,6 @@ func TestDoubtReachesTheFleet(t *testing.T) {
 				}
 				first = false
 			}, "CREATE TABLE flushed (n text)", "INSERT INTO flushed VALUES ('1')")
-			const simple = "default_query_exec_mode=simple_protocol"
 			finder, other, late := fleet[0].connect(simple), fleet[1].connect(simple), fleet[2].connect(simple)
 			value(t, late, "SELECT 1")
 			eventually(t, "a hit", func() bool { return fleet[0].counts(finder, 2, flushedRead) > 0 })

@@ -52,8 +52,6 @@ func (r *running) stop(wait time.Duration) {
 	_ = r.Shutdown(ctx)
 }
 
-const simple = "default_query_exec_mode=simple_protocol"
-
 // stored waits until there is a result in L2 that was not there before.
 func stored(t *testing.T, server *pgtest.Redis, before map[string]string) (name string) {
 	t.Helper()

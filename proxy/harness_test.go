@@ -164,6 +164,9 @@ func mustExec(tb testing.TB, c *pgx.Conn, sql string, args ...any) {
 	}
 }
 
+// simple is for sessions of the simple protocol: each read is one entry, and there are no descriptions.
+const simple = "default_query_exec_mode=simple_protocol"
+
 // value returns the only value of a query's only row as text.
 func value(tb testing.TB, c *pgx.Conn, sql string, args ...any) string {
 	tb.Helper()

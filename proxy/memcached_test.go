@@ -83,9 +83,6 @@ func startAlone(t *testing.T, dsn string, server *pgtest.Memcached, change func(
 // forget empties L1.
 func (a alone) forget() { a.L1.DeleteFunc(func(*cache.Entry) bool { return true }) }
 
-// simple makes each read one entry, and no descriptions.
-const simple = pgx.QueryExecModeSimpleProtocol
-
 func unchanged(*proxy.Options) {}
 
 // stored waits until the n-th result is in memcached.
@@ -103,13 +100,13 @@ func TestAloneReadsBackWhatL1Lost(t *testing.T) {
 			const read = "SELECT n::text FROM t"
 			for i := range 30 {
 				before := len(a.written())
-				if got := value(t, c, read, simple); got != strconv.Itoa(i) {
+				if got := value(t, c, read, pgx.QueryExecModeSimpleProtocol); got != strconv.Itoa(i) {
 					t.Fatalf("%s after an own write of %d", got, i)
 				}
 				a.stored(t, before+1)
 				a.forget()
 				hits := a.Status().L2.Hits
-				if got := value(t, c, read, simple); got != strconv.Itoa(i) || a.Status().L2.Hits != hits+1 {
+				if got := value(t, c, read, pgx.QueryExecModeSimpleProtocol); got != strconv.Itoa(i) || a.Status().L2.Hits != hits+1 {
 					t.Fatalf("%s, %d hits of L2, want %d and one", got, a.Status().L2.Hits-hits, i)
 				}
 				mustExec(t, c, "UPDATE t SET n = n + 1")
@@ -124,7 +121,7 @@ func TestAloneServesNoReplayedResult(t *testing.T) {
 	a := startAlone(t, pgtest.Shared(t).NewDatabase(t), pgtest.StartMemcached(t), unchanged, "CREATE TABLE t (n int)", "INSERT INTO t VALUES (0)")
 	c := a.connect()
 	const read = "SELECT n::text FROM t"
-	value(t, c, read, simple)
+	value(t, c, read, pgx.QueryExecModeSimpleProtocol)
 	a.stored(t, 1)
 	old := a.written()[0]
 	for i := 1; i < 20; i++ {
@@ -134,7 +131,7 @@ func TestAloneServesNoReplayedResult(t *testing.T) {
 			t.Fatal(err)
 		}
 		stale, before := a.Status().L2.Stale, len(a.written())
-		if got := value(t, c, read, simple); got != strconv.Itoa(i) || a.Status().L2.Stale != stale+1 {
+		if got := value(t, c, read, pgx.QueryExecModeSimpleProtocol); got != strconv.Itoa(i) || a.Status().L2.Stale != stale+1 {
 			t.Fatalf("%s after a write of %d; %d results were found to be old", got, i, a.Status().L2.Stale-stale)
 		}
 		a.stored(t, before+1)
@@ -148,7 +145,7 @@ func TestAloneServesNoReplayedResult(t *testing.T) {
 		t.Fatal(err)
 	}
 	stale := a.Status().L2.Stale
-	if got := value(t, c, read, simple); got != "0" || a.Status().L2.Stale != stale+1 { // right, but nobody can know
+	if got := value(t, c, read, pgx.QueryExecModeSimpleProtocol); got != "0" || a.Status().L2.Stale != stale+1 { // right, but nobody can know
 		t.Errorf("%s, %d results were found to be old", got, a.Status().L2.Stale-stale)
 	}
 }
@@ -159,7 +156,7 @@ func TestAloneServesNothingFlushed(t *testing.T) {
 	c := a.connect()
 	const read = "SELECT n::text FROM t"
 	for i, what := range []proxy.Selection{{}, {Database: a.Database}, {Table: "public.t"}} {
-		if got := value(t, c, read, simple); got != strconv.Itoa(i) {
+		if got := value(t, c, read, pgx.QueryExecModeSimpleProtocol); got != strconv.Itoa(i) {
 			t.Fatal(got)
 		}
 		a.stored(t, i+1)
@@ -172,7 +169,7 @@ func TestAloneServesNothingFlushed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := value(t, c, read, simple); got != "3" {
+	if got := value(t, c, read, pgx.QueryExecModeSimpleProtocol); got != "3" {
 		t.Errorf("%s, flushed before", got)
 	}
 }
@@ -182,13 +179,13 @@ func TestAloneBelievesNoOther(t *testing.T) {
 	server, dsn := pgtest.StartMemcached(t), pgtest.Shared(t).NewDatabase(t)
 	first := startAlone(t, dsn, server, unchanged, "CREATE TABLE t (n int)", "INSERT INTO t VALUES (1)")
 	const read = "SELECT n::text FROM t"
-	if got := value(t, first.connect(), read, simple); got != "1" {
+	if got := value(t, first.connect(), read, pgx.QueryExecModeSimpleProtocol); got != "1" {
 		t.Fatal(got)
 	}
 	first.stored(t, 1)
 	mustExec(t, first.direct(), "UPDATE t SET n = 2") // as a write before the restart
 	second := startAlone(t, dsn, server, unchanged)
-	if got := value(t, second.connect(), read, simple); got != "2" {
+	if got := value(t, second.connect(), read, pgx.QueryExecModeSimpleProtocol); got != "2" {
 		t.Errorf("%s, written by another process", got)
 	}
 	if s := second.Status().L2; s.Hits != 0 || s.Stale != 1 {
@@ -203,7 +200,7 @@ func TestAloneKeepsTheTTL(t *testing.T) {
 	a := startAlone(t, pgtest.Shared(t).NewDatabase(t), pgtest.StartMemcached(t), change, "CREATE TABLE t (n int)", "INSERT INTO t VALUES (1)")
 	c := a.connect()
 	const read = "SELECT n::text FROM t"
-	value(t, c, read, simple)
+	value(t, c, read, pgx.QueryExecModeSimpleProtocol)
 	began := time.Now() // later than what it is about
 	a.stored(t, 1)
 	old := a.written()[0]
@@ -216,7 +213,7 @@ func TestAloneKeepsTheTTL(t *testing.T) {
 		}
 		a.forget()
 		before := time.Since(began)
-		got := value(t, c, read, simple)
+		got := value(t, c, read, pgx.QueryExecModeSimpleProtocol)
 		if got == "1" && before > ttl {
 			t.Fatalf("the old value %v after it was read", before)
 		}
@@ -236,7 +233,7 @@ func TestFleetOnMemcached(t *testing.T) {
 	fleet, logged := startFleetWith(t, 2, true, func(o *proxy.Options) { onMemcached(t, server, o) }, "CREATE TABLE t (n int)", "INSERT INTO t VALUES (0)")
 	const read = "SELECT n::text FROM t"
 	one, other := fleet[0].connect(), fleet[1].connect()
-	value(t, other, "SELECT 1 FROM t", simple) // its settings are known
+	value(t, other, "SELECT 1 FROM t", pgx.QueryExecModeSimpleProtocol) // its settings are known
 	for i := range 20 {
 		want := strconv.Itoa(i)
 		hits := fleet[1].Status().L2.Hits
@@ -246,7 +243,7 @@ func TestFleetOnMemcached(t *testing.T) {
 				alone{running: r}.forget()
 			}
 			for _, c := range []*pgx.Conn{one, other} {
-				if got := value(t, c, read, simple); got != want {
+				if got := value(t, c, read, pgx.QueryExecModeSimpleProtocol); got != want {
 					t.Fatalf("%s after a write of %s", got, want)
 				}
 			}

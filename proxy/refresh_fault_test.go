@@ -50,7 +50,6 @@ func TestWriteDuringARefresh(t *testing.T) {
 func TestSettingsDuringARefresh(t *testing.T) {
 	for _, then := range []string{"SET search_path = other, public", "DISCARD ALL", "SET ROLE refresh_other", "CREATE TEMP TABLE item (id int, n int)"} {
 		t.Run(then, func(t *testing.T) {
-			const simple = "default_query_exec_mode=simple_protocol"
 			r, c, past := holdRefresh(t, simple)
 			for _, sql := range []string{"CREATE SCHEMA other", "CREATE TABLE other.item AS SELECT 1 AS id, 100 AS n",
 				"DO $$ BEGIN CREATE ROLE refresh_other; EXCEPTION WHEN duplicate_object THEN NULL; END $$"} {

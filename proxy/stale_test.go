@@ -111,7 +111,6 @@ func TestWritesMakeStaleAnswersWrong(t *testing.T) {
 
 // TestRevokedRightsEndStaleAnswers: whatever the consistency, and however the right goes.
 func TestRevokedRightsEndStaleAnswers(t *testing.T) {
-	const simple = "default_query_exec_mode=simple_protocol"
 	for _, level := range []cachepolicy.Consistency{cachepolicy.Strict, cachepolicy.TTL} {
 		for _, how := range []struct{ revoke, want string }{
 			{"REVOKE SELECT ON t FROM stale_team", "error 42501"},

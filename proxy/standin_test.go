@@ -278,7 +278,6 @@ func TestL2KeepsWhatMayStandIn(t *testing.T) {
 	for _, r := range fleet {
 		r.SetPolicy(policyOf(t, cachepolicy.Rule{TTL: 50 * time.Millisecond, StaleIfError: time.Hour}))
 	}
-	const simple = "default_query_exec_mode=simple_protocol"
 	want := value(t, fleet[0].connect(simple), moodyRead)
 	eventually(t, "the result is in L2", func() bool { return len(results(t, server)) > 0 })
 	mustExec(t, fleet[0].direct(), "INSERT INTO mood VALUES ('53200', 0)")
