@@ -375,7 +375,8 @@ func (s *session) registerCancelKey(body []byte) {
 }
 
 // confuse notes that the upstream's messages are not those that pgrecall expects. It has lost count, so this session only relays from now
-// on, and nothing of its database is served until it ends: what it writes can no longer be told.
+// on, and nothing of its database is served, by any process, until it ends: what it writes can no longer be told. In a fleet it waits until the others
+// know, before the client sees the message. The caller holds mu.
 func (s *session) confuse(typ byte, why string) {
 	if s.confused.Swap(true) {
 		return
@@ -383,10 +384,11 @@ func (s *session) confuse(typ byte, why string) {
 	s.srv.metrics.confused.Inc()
 	s.srv.Logger.Error("unexpected message from the upstream; this session is relayed without the cache from now on",
 		"type", string(rune(typ)), "why", why)
-	f := &invalidator.Fence{}
+	f := &invalidator.Fence{Whole: true}
 	slot := s.srv.slots.Database(s.databaseName)
 	f.Add(s.srv.slots, slot, s.srv.slots.Definitions(s.databaseName))
 	f.Raise(s.srv.slots, slot)
+	_ = s.announce(f) // where it is false the session has ended, and the fence goes to the orphans
 	if s.backend.heldFence == nil {
 		s.backend.heldFence = &invalidator.Fence{}
 	}
