@@ -154,12 +154,23 @@ const (
 	identityMost  = 5 * time.Second
 )
 
-// awaitIdentity returns the upstream's system identifier, which it keeps for life and no other server has but its standbys.
+// Upstreams that pgrecalls can't share a cache in front of.
+var (
+	errPooler = errors.New("the upstream is a pooler: pgrecalls that share a cache see by the processes of the server whose writes are over; " +
+		"put the pooler in front of pgrecall, or name the server itself in --upstream")
+	errStandby = errors.New("the upstream is a standby: writes show there later than they are told of; name the primary in --upstream")
+)
+
+// awaitIdentity returns the upstream's system identifier, which it keeps for life and no other server has but its standbys. The error is a *config.Error
+// where the upstream is one that no cache can be shared in front of.
 func awaitIdentity(ctx context.Context, c *pgx.ConnConfig, logger *slog.Logger) (string, error) {
 	for pause := identityFirst; ; pause = min(2*pause, identityMost) {
 		identifier, err := identity(ctx, c)
 		if err == nil {
 			return strconv.FormatInt(identifier, 16), nil
+		}
+		if errors.Is(err, errPooler) || errors.Is(err, errStandby) {
+			return "", &config.Error{Path: "cache.redis", What: err.Error()}
 		}
 		logger.Warn("the upstream does not tell who it is; clients have to wait", "error", err, "retry_in", pause)
 		select {
@@ -178,8 +189,16 @@ func identity(ctx context.Context, c *pgx.ConnConfig) (identifier int64, err err
 		return 0, fmt.Errorf("connect: %w", err)
 	}
 	defer func() { _ = conn.Close(ctx) }()
-	if err := conn.QueryRow(ctx, "SELECT system_identifier FROM pg_control_system()").Scan(&identifier); err != nil {
+	var pid uint32
+	var standby bool
+	err = conn.QueryRow(ctx, "SELECT system_identifier, pg_backend_pid(), pg_is_in_recovery() FROM pg_control_system()").Scan(&identifier, &pid, &standby)
+	switch {
+	case err != nil:
 		return 0, fmt.Errorf("read the system identifier: %w", err)
+	case pid != conn.PgConn().PID():
+		return 0, errPooler
+	case standby:
+		return 0, errStandby
 	}
 	return identifier, nil
 }
