@@ -59,8 +59,8 @@ type Config struct {
 	// CatalogWait is how long a statement waits for the catalog to be loaded anew, 0 for not at all.
 	CatalogWait time.Duration
 
-	// HotKeys is how many queries are remembered for warming, 0 for none.
-	HotKeys int
+	// Warm is about warming.
+	Warm Warm
 
 	// MaxConnections is the number of client connections above which new ones are refused.
 	MaxConnections int
@@ -98,7 +98,7 @@ func Defaults() *Config {
 		EarlyRefresh:    1,
 		Replication:     "auto",
 		CatalogInterval: 30 * time.Second,
-		HotKeys:         1000,
+		Warm:            Warm{HotKeys: 1000, Concurrency: 2},
 		MaxConnections:  1000,
 		MaxHeldMessage:  1 << 20,
 		StartupTimeout:  60 * time.Second,

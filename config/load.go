@@ -154,6 +154,9 @@ func (f *file) check(environment bool) {
 	if c.Cache == "off" && c.Redis != "" {
 		f.failAt("cache.mode", "off excludes cache.redis: the other pgrecalls would not be told of this one's writes; with shadow they are, and all reads go upstream, too")
 	}
+	if !slices.ContainsFunc(f.errs, func(e *Error) bool { return strings.HasPrefix(e.Path, "warm.") }) {
+		f.checkWarm()
+	}
 	f.checkResults(broken("cache.l1_size"))
 	if environment && c.Upstream != "" && !broken("upstream") {
 		if err := checkDSN(c.Upstream); err != nil && len(f.errs) == 0 {

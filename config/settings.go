@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,7 +32,9 @@ func (s *setting) variable() string {
 }
 
 // settings returns the table, in the order of --help.
-func settings() []setting {
+func settings() []setting { return slices.Concat(generalSettings(), warmSettings(), processSettings()) }
+
+func generalSettings() []setting {
 	return []setting{
 		{flag: "upstream", path: "upstream", value: "DSN", secret: true,
 			usage: "the PostgreSQL behind pgrecall; its user and password are pgrecall's own account (default: DATABASE_URL)",
@@ -131,10 +134,12 @@ func settings() []setting {
 			func(c *Config) *time.Duration { return &c.CatalogInterval }),
 		duration("catalog-wait", "catalog.wait", "how long a statement waits for the catalog after definitions changed; 0: it is forwarded and not cached", 0, time.Minute,
 			func(c *Config) *time.Duration { return &c.CatalogWait }),
+	}
+}
 
-		count("hot-keys", "warm.hot_keys", "the most used queries that are remembered with their parameters, for pgrecall warm to ask for; 0 for none", 0, MaxHotKeys,
-			func(c *Config) *int { return &c.HotKeys }),
-
+// processSettings are limits and the log.
+func processSettings() []setting {
+	return []setting{
 		count("max-connections", "limits.max_connections", "client connections above which new ones are refused", 1, 1<<18,
 			func(c *Config) *int { return &c.MaxConnections }),
 		size("max-held-message", "limits.max_held_message", "largest message that is held to be understood; larger ones are forwarded and never cached",

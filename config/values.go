@@ -19,12 +19,6 @@ import (
 	"github.com/pgrecall/pgrecall/cache/redis"
 )
 
-// Bounds of warming: statements under way, queries that are remembered.
-const (
-	MaxWarmConcurrency = 64
-	MaxHotKeys         = 100_000
-)
-
 // units of byte sizes. kB and its like are binary, as in PostgreSQL's configuration
 // (manual, 20.1.1), so that 512kB means the same in both files.
 func unit(name string) (int64, bool) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 )
 
 // ErrNotPgrecall says that what the target names answers like a PostgreSQL of its own: nothing there would be cached.
@@ -21,6 +22,9 @@ const (
 	noticeWait  = 10 * time.Second
 	noticePause = 50 * time.Millisecond
 )
+
+// cancelWait is how long a query that was cancelled may take to end.
+const cancelWait = time.Second
 
 // client is one connection through pgrecall.
 type client struct {
@@ -46,6 +50,10 @@ func dial(ctx context.Context, target *pgx.ConnConfig, session map[string]string
 		if m := noticed.FindStringSubmatch(n.Message); m != nil {
 			c.heard = notice{m[1], m[2], m[3], m[4]}
 		}
+	}
+	// PostgreSQL is told when nobody waits any more.
+	config.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
+		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: cancelWait}
 	}
 	var err error
 	if c.PgConn, err = pgconn.ConnectConfig(ctx, config); err != nil {

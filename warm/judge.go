@@ -2,9 +2,9 @@ package warm
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -23,19 +23,26 @@ type judge struct {
 
 // newJudge reads the catalog of a database, straight from the server: what its loading does in a transaction of its own would count as a write
 // to everything if it went through pgrecall.
-func newJudge(ctx context.Context, upstream *pgx.ConnConfig, scope *cachepolicy.Scope, policy *cachepolicy.Policy) (_ *judge, err error) {
+func newJudge(ctx context.Context, upstream *pgx.ConnConfig, scope *cachepolicy.Scope, policy *cachepolicy.Policy) (*judge, error) {
 	config := upstream.Copy()
 	config.Database, config.DefaultQueryExecMode = scope.Database, pgx.QueryExecModeExec // many different queries, once
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("cannot connect to the upstream: %w", err)
 	}
-	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
+	defer hangUp(conn)
 	snapshot, err := catalog.Load(ctx, conn)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the catalog: %w", err)
 	}
 	return &judge{snapshot: snapshot, scope: scope, policy: policy}, nil
+}
+
+// hangUp closes a connection to the upstream, which may be out of reach.
+func hangUp(conn *pgx.Conn) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = conn.Close(ctx)
 }
 
 // refuse tells why a text must not be sent, "" for a cacheable read.

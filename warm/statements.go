@@ -96,7 +96,7 @@ func costliest(ctx context.Context, upstream *pgx.ConnConfig, database, role str
 	if err != nil {
 		return nil, fmt.Errorf("cannot connect to the upstream: %w", err)
 	}
-	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
+	defer hangUp(conn)
 	var schema string
 	err = conn.QueryRow(ctx, `SELECT n.nspname FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
 WHERE e.extname = 'pg_stat_statements'`).Scan(&schema)

@@ -120,8 +120,14 @@ func (p *process) startDemoProxy(ctx context.Context, c *config.Config, up upstr
 
 // throughProxy is the way to the same database through pgrecall.
 func throughProxy(direct *pgx.ConnConfig, i *instance) *pgx.ConnConfig {
+	host, port := i.hostPort()
+	return at(direct, host, port)
+}
+
+// at is a way with the same account to a pgrecall on this machine.
+func at(direct *pgx.ConnConfig, host string, port uint16) *pgx.ConnConfig {
 	to := direct.Copy()
-	to.Host, to.Port = i.hostPort()
+	to.Host, to.Port = host, port
 	to.TLSConfig, to.Fallbacks = nil, nil // this machine's loopback
 	return to
 }

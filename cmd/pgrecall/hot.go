@@ -10,10 +10,10 @@ import (
 
 // hotKeys is how many queries are remembered: none where nobody could ask for them.
 func hotKeys(c *config.Config) int {
-	if c.AdminToken == "" {
+	if c.AdminToken == "" && c.Warm.Top == 0 {
 		return 0
 	}
-	return c.HotKeys
+	return c.Warm.HotKeys
 }
 
 // Hot returns hot keys as warming reads them.

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -39,6 +40,8 @@ type instance struct {
 	engine    engine
 	cert      certificate
 	listeners []net.Listener
+	policy    atomic.Pointer[cachepolicy.Policy]
+	warmer    *warmer
 	admin     *admin.Server // nil without
 	adminAddr net.Addr
 	started   time.Time
@@ -79,6 +82,10 @@ func start(ctx context.Context, c *config.Config, up upstream, logger *slog.Logg
 		}
 		cancel()
 	}
+	i.policy.Store(c.Policy)
+	if i.warmer, err = newWarmer(i); err != nil {
+		return nil, err
+	}
 	if i.listeners, err = listen(c.Listen); err != nil {
 		return nil, err
 	}
@@ -97,6 +104,7 @@ func start(ctx context.Context, c *config.Config, up upstream, logger *slog.Logg
 			}
 		})
 	}
+	i.warmer.start()
 	return i, nil
 }
 
@@ -131,11 +139,13 @@ func (i *instance) setPolicy(p *cachepolicy.Policy, epoch uint64, longest time.D
 	p.Epoch = epoch
 	i.l1.SetMaxAge(longest)
 	i.engine.SetPolicy(p)
+	i.policy.Store(p)
 }
 
 // close ends in order: no new clients, running statements finish while ctx lasts. The admin server
 // goes last, so that the end can be watched.
 func (i *instance) close(ctx context.Context) error {
+	i.warmer.stop()
 	err := i.engine.Shutdown(ctx)
 	if i.admin != nil {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), adminGrace)

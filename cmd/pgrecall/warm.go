@@ -155,13 +155,9 @@ func (w *warming) aim(c *config.Config, up upstream) (*pgx.ConnConfig, error) {
 		}
 		return target, nil
 	}
-	target := up.config.Copy()
-	target.TLSConfig, target.Fallbacks = nil, nil // pgrecall's own address
-	delete(target.RuntimeParams, "application_name")
 	if dir, ok := strings.CutPrefix(c.Listen[0], "unix:"); ok {
 		port, _ := strconv.ParseUint(defaultPort, 10, 16)
-		target.Host, target.Port = dir, uint16(port)
-		return target, nil
+		return at(up.config, dir, uint16(port)), nil
 	}
 	host, text, err := net.SplitHostPort(c.Listen[0])
 	port, numberErr := strconv.ParseUint(text, 10, 16)
@@ -171,29 +167,24 @@ func (w *warming) aim(c *config.Config, up upstream) (*pgx.ConnConfig, error) {
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
 	}
-	target.Host, target.Port = host, uint16(port)
-	return target, nil
+	return at(up.config, host, uint16(port)), nil
 }
 
 // gather reads what is to be asked for.
 func (w *warming) gather(ctx context.Context, c *config.Config, options warm.Options) ([]warm.Item, error) {
-	if w.file != "" {
-		return warm.ReadFile(w.file)
-	}
-	token := cmp.Or(w.token, c.AdminToken)
-	from, name := w.from, "--from"
-	if from == "" && token != "" && c.Admin != "" {
-		from, name = adminURL(c.Admin), "hot keys"
-	}
-	var hot []warm.Query
-	if from != "" {
-		var err error
-		if hot, err = warm.Fetch(ctx, from, token, 0); err != nil {
+	return warmItems(ctx, w.file, w.top, options, func() ([]warm.Query, error) {
+		token := cmp.Or(w.token, c.AdminToken)
+		from, name := w.from, "--from"
+		if from == "" && token != "" && c.Admin != "" {
+			from, name = adminURL(c.Admin), "hot keys"
+		}
+		if from == "" {
+			return nil, nil
+		}
+		hot, err := warm.Fetch(ctx, from, token, 0)
+		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
-	}
-	if w.top == 0 {
-		return warm.Items("hot", hot), nil
-	}
-	return warm.Statements(ctx, options, w.top, hot)
+		return hot, nil
+	})
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"io"
 	"maps"
 	"net/http"
 	"strings"
@@ -38,16 +39,26 @@ func (s serving) dsn(t *testing.T, dsn string) string {
 // hits returns how many statements were answered from memory so far.
 func (s serving) hits(t *testing.T) uint64 {
 	t.Helper()
-	response, err := http.Get(s.admin + "/api/status")
+	var status struct{ Statements map[string]uint64 }
+	if err := json.Unmarshal(s.fetch(t, "/api/status"), &status); err != nil {
+		t.Fatal(err)
+	}
+	return status.Statements["hit_l1"]
+}
+
+// fetch returns what the admin server has at a path.
+func (s serving) fetch(t *testing.T, path string) []byte {
+	t.Helper()
+	response, err := http.Get(s.admin + path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = response.Body.Close() }()
-	var status struct{ Statements map[string]uint64 }
-	if err := json.NewDecoder(response.Body).Decode(&status); err != nil {
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return status.Statements["hit_l1"]
+	return body
 }
 
 // applications ask, each as a driver of its own, and return what they got. They ask for the number of queries that they return with it.

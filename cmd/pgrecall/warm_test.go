@@ -16,6 +16,7 @@ import (
 type serving struct {
 	listen, admin string
 	logs          *output
+	process       *os.Process
 }
 
 // startServing starts one with these arguments and waits until it is ready.
@@ -35,6 +36,7 @@ func startServing(t *testing.T, dsn string, args ...string) serving {
 			t.Log(s.logs)
 		}
 	})
+	s.process = c.Process
 	s.listen = out.await(t, `listening on (\S+)`)[1]
 	s.admin = "http://" + s.logs.await(t, `msg="admin server" address=(\S+)`)[1]
 	awaitReady(t, s.admin+"/readyz")
