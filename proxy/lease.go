@@ -53,7 +53,7 @@ func (s *session) lease(p *plan, key cache.Key, name string, flight *cache.Fligh
 		case <-s.interrupt:
 			return nil
 		}
-		entry, found := s.take(p, key, name)
+		entry, found := s.take(p, key, name, anyAge)
 		if entry != nil {
 			sh.count(taken)
 			return entry
@@ -63,4 +63,42 @@ func (s *session) lease(p *plan, key cache.Key, name string, flight *cache.Fligh
 		}
 		pause = min(2*pause, leasePauseMost)
 	}
+}
+
+// refreshedBy is by how much a result in L2 has to be newer than the one in L1 to be another: how old one is, is told by two processes that
+// do not count from the same moment.
+const refreshedBy = 100 * time.Millisecond
+
+// refreshedElsewhere tells whether a refresh is another process's: it has been made already, and was taken over, or it is under way. If not, the
+// caller, who leads the key's flight, has the lease where the statement is worth one.
+func (s *session) refreshedElsewhere(p *plan, d *due, flight *cache.Flight) bool {
+	sh := s.srv.shared
+	if sh == nil || sh.private != nil || s.shadowed() {
+		return false
+	}
+	tenant, known := s.tenant()
+	if !known {
+		return false
+	}
+	name := sh.name(p, tenant, d.key)
+	entry, found := s.take(p, d.key, name, d.entry.Filled+int64(refreshedBy))
+	if entry != nil {
+		flight.Finish(entry)
+		return true
+	}
+	if found == notAsked || p.source.Cost() < leaseFrom {
+		return false
+	}
+	bound := max(s.srv.Limits.FlightWait, leasePauseLeast)
+	claimed, err := sh.Store.Claim(s.srv.ctx, name+leaseSuffix, bound)
+	switch {
+	case err != nil:
+		return false
+	case !claimed:
+		flight.Finish(nil)
+		return true
+	}
+	sh.leases.Add(1)
+	flight.AtEnd(func() { sh.enqueue(&offer{lease: name + leaseSuffix}) })
+	return false
 }

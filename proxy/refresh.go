@@ -13,8 +13,8 @@ import (
 
 // A refresh fills an entry anew after a client got its answer from it. It is a miss like any other, but that nobody waits for it: it runs
 // over the session's own upstream connection, so that role, settings and rights are the session's; its stamp is taken before it is sent; it
-// leads the flight of its key, so that one runs in the process at a time. What it brings is not for the client, errors and notices
-// included. The session's next statement waits behind it if it goes upstream, and not if it is answered from the cache.
+// leads the flight of its key, so that one runs in the process at a time; in a fleet it first looks whether another process was quicker. What it
+// brings is not for the client, errors and notices included. The session's next statement waits behind it if it goes upstream, and not if it is answered from the cache.
 
 // refreshReason is why an entry is filled anew: the label of pgrecall_refreshes_total.
 type refreshReason uint8
@@ -185,7 +185,7 @@ func (s *session) refresh(p *plan, of *prepared, r *rerun) {
 		return
 	}
 	flight := s.srv.flights.Lead(d.key)
-	if flight == nil {
+	if flight == nil || s.refreshedElsewhere(p, &d, flight) {
 		return
 	}
 	fl := s.newFill(p, d.key, flight)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"maps"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -123,12 +124,15 @@ func (s *session) fetch(p *plan, key cache.Key, flight *cache.Flight) *cache.Ent
 		return nil
 	}
 	name := sh.name(p, tenant, key)
-	entry, found := s.take(p, key, name)
+	entry, found := s.take(p, key, name, anyAge)
 	sh.count(found)
-	if found == notAsked || entry != nil {
-		return entry
+	if entry == nil && found != notAsked {
+		entry = s.lease(p, key, name, flight)
 	}
-	return s.lease(p, key, name, flight)
+	if entry != nil {
+		s.frontend.fetched = entry
+	}
+	return entry
 }
 
 // finding is what came of a look into the store.
@@ -153,8 +157,12 @@ func (sh *shared) count(f finding) {
 	}
 }
 
-// take looks under a name, proves that what is there is as new as what the server would answer, and takes it over into L1.
-func (s *session) take(p *plan, key cache.Key, name string) (*cache.Entry, finding) {
+// anyAge is before every entry was filled.
+const anyAge = math.MinInt64
+
+// take looks under a name, proves that what is there is as new as what the server would answer, and takes it over into L1. What was not
+// filled after that time, by cache.Monotonic, is as good as nothing.
+func (s *session) take(p *plan, key cache.Key, name string, after int64) (*cache.Entry, finding) {
 	sh, flushes := s.srv.shared, s.srv.flushes.epoch.Load()
 	stamp, free := s.srv.slots.Stamp(p.slots)
 	if !free || p.snapshot != s.frontend.database.snapshot() || s.srv.fleet != nil && s.needsCertainty() && !s.srv.fleet.Live() {
@@ -176,6 +184,9 @@ func (s *session) take(p *plan, key cache.Key, name string) (*cache.Entry, findi
 		return nil, outdated
 	}
 	filled := cache.Monotonic() - int64(age(item, values[0].Remaining, sh.now()))
+	if filled <= after {
+		return nil, nothing
+	}
 	entry := cache.NewEntry(item.Parameters, item.Row, item.Data, stamp, p.source, filled, int64(item.Origin))
 	if len(entry.Data) > 0 { // not a description
 		p.source.SetCost(entry.Origin)
@@ -188,7 +199,6 @@ func (s *session) take(p *plan, key cache.Key, name string) (*cache.Entry, findi
 	if entry.Expired(key, cache.Monotonic(), p.decision.TTL+p.decision.StaleWhileRevalidate) {
 		return nil, outdated // it may stand in for an error yet
 	}
-	s.frontend.fetched = entry
 	return entry, taken
 }
 
