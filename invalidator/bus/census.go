@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// tellEvery is how often an error that lasts is logged.
+// tellEvery is how often a warning that lasts is logged.
 const tellEvery = time.Minute
 
 // census is what PostgreSQL says about the processes of the fleet. mu guards it.
@@ -21,7 +21,7 @@ type census struct {
 	watching time.Duration // since when looks follow each other without a hole
 	looked   time.Duration // when the last look was sent
 
-	told time.Time // when the last error about a member elsewhere was logged
+	told time.Time // when the last warning about a member elsewhere was logged
 
 	showing bool // the looks show this process itself
 	shown   time.Duration
@@ -236,7 +236,7 @@ func (b *Bus) elsewhere(o *other) bool {
 	}
 	if now := time.Now(); now.Sub(b.census.told) >= tellEvery {
 		b.census.told = now
-		b.Logger.Error("a member of the fleet is heard of in Redis and not shown by PostgreSQL: it is connected to another server, or its connection for that is lost. "+
+		b.Logger.Warn("a member of the fleet is heard of in Redis and not shown by PostgreSQL: it is connected to another server, or its connection for that is lost. "+
 			"Nothing is answered out of the cache under strict until it is shown or gone", "process", fmt.Sprintf("%08x", uint32(o.process)))
 	}
 	return true
