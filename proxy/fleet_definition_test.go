@@ -9,48 +9,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	goredis "github.com/redis/go-redis/v9"
 
-	"github.com/pgrecall/pgrecall/cache/codec"
-	"github.com/pgrecall/pgrecall/cache/redis"
 	"github.com/pgrecall/pgrecall/internal/pgtest"
-	"github.com/pgrecall/pgrecall/invalidator/bus"
 	"github.com/pgrecall/pgrecall/proxy"
 )
-
-// fleetOptions makes a proxy one of the fleet of startFleet.
-func fleetOptions(t *testing.T, server *pgtest.Redis, change func(*proxy.Options)) func(*proxy.Options) {
-	t.Helper()
-	client := goredis.NewClient(&goredis.Options{Addr: server.Address(), ContextTimeoutEnabled: true})
-	t.Cleanup(func() { _ = client.Close() })
-	store, err := redis.New(redis.Options{Addresses: []string{server.Address()}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = store.Close() })
-	entries, err := codec.New(codec.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return func(o *proxy.Options) {
-		o.Fleet = &proxy.Fleet{Strict: true, Bus: bus.Options{Redis: client, Namespace: "test", Logger: o.Logger}}
-		o.Shared = &proxy.Shared{Store: store, Codec: entries, Namespace: "test"}
-		change(o)
-	}
-}
-
-// joinFleet starts one more proxy of a fleet.
-func joinFleet(t *testing.T, dsn string, server *pgtest.Redis, change func(*proxy.Options)) *running {
-	t.Helper()
-	r := startOn(t, dsn, fleetOptions(t, server, change))
-	eventually(t, "it is certain of the fleet", func() bool { return r.Status().Fleet.Live })
-	return r
-}
-
-// stop ends a proxy while others of the fleet go on.
-func (r *running) stop(wait time.Duration) {
-	ctx, cancel := context.WithTimeout(context.Background(), wait)
-	defer cancel()
-	_ = r.Shutdown(ctx)
-}
 
 // stored waits until there is a result in L2 that was not there before.
 func stored(t *testing.T, server *pgtest.Redis, before map[string]string) (name string) {
@@ -186,7 +147,7 @@ func TestChangedDefinitionsThatNobodySaw(t *testing.T) {
 			direct := fleet[0].direct()
 			fleet[0].stop(10 * time.Second)
 			mustExec(t, direct, change.statement)
-			again := joinFleet(t, fleet[0].Upstream, server, func(*proxy.Options) {})
+			again := joinFleet(t, fleet[0].Upstream, server, unchanged)
 			if got := value(t, again.connect(simple, role), sql); got != change.want {
 				t.Errorf("%q, want %q; L2: %d hits", got, change.want, again.Status().L2.Hits)
 			}

@@ -1,6 +1,7 @@
 package proxy_test
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"strconv"
@@ -22,7 +23,7 @@ import (
 // startFleet starts n proxies in front of one database, with one Redis.
 func startFleet(t *testing.T, n int, strict bool, schema ...string) ([]*running, *pgtest.Redis) {
 	t.Helper()
-	return startFleetWith(t, n, strict, func(*proxy.Options) {}, schema...)
+	return startFleetWith(t, n, strict, unchanged, schema...)
 }
 
 // startFleetWith is startFleet with other options for each proxy.
@@ -42,30 +43,54 @@ func startFleetOn(t *testing.T, n int, strict bool, connect func(admin *goredis.
 	defer func() { _ = admin.Close() }()
 	fleet := make([]*running, n)
 	for i := range fleet {
-		client := connect(admin)
-		t.Cleanup(func() { _ = client.Close() })
-		store, err := redis.New(redis.Options{Addresses: []string{server.Address()}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = store.Close() })
-		entries, err := codec.New(codec.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
 		if i > 0 {
 			schema = nil
 		}
-		fleet[i] = startOn(t, dsn, func(o *proxy.Options) {
-			o.Fleet = &proxy.Fleet{Strict: strict, Bus: bus.Options{Redis: client, Namespace: "test", Logger: o.Logger}}
-			o.Shared = &proxy.Shared{Store: store, Codec: entries, Namespace: "test"}
-			change(o)
-		}, schema...)
+		fleet[i] = startOn(t, dsn, memberOptions(t, server, connect(admin), strict, change), schema...)
 	}
 	for _, r := range fleet {
 		eventually(t, "the fleet is certain of its members", func() bool { return !strict || r.Status().Fleet.Live })
 	}
 	return fleet, server
+}
+
+// memberOptions makes a proxy one of a fleet that speaks of itself through the client. The test owns the client from here on.
+func memberOptions(t *testing.T, server *pgtest.Redis, log *goredis.Client, strict bool, change func(*proxy.Options)) func(*proxy.Options) {
+	t.Helper()
+	t.Cleanup(func() { _ = log.Close() })
+	store, err := redis.New(redis.Options{Addresses: []string{server.Address()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	entries, err := codec.New(codec.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(o *proxy.Options) {
+		o.Fleet = &proxy.Fleet{Strict: strict, Bus: bus.Options{Redis: log, Namespace: "test", Logger: o.Logger}}
+		o.Shared = &proxy.Shared{Store: store, Codec: entries, Namespace: "test"}
+		change(o)
+	}
+}
+
+// unchanged leaves the options as they are.
+func unchanged(*proxy.Options) {}
+
+// joinFleet starts one more proxy of a fleet of startFleet and waits until it is certain of the others.
+func joinFleet(t *testing.T, dsn string, server *pgtest.Redis, change func(*proxy.Options)) *running {
+	t.Helper()
+	log := goredis.NewClient(&goredis.Options{Addr: server.Address(), ContextTimeoutEnabled: true})
+	r := startOn(t, dsn, memberOptions(t, server, log, true, change))
+	eventually(t, "it is certain of the fleet", func() bool { return r.Status().Fleet.Live })
+	return r
+}
+
+// stop ends a proxy while others of the fleet go on.
+func (r *running) stop(wait time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), wait)
+	defer cancel()
+	_ = r.Shutdown(ctx)
 }
 
 func TestFleetSeesWrites(t *testing.T) {

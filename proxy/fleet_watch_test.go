@@ -6,46 +6,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
-	goredis "github.com/redis/go-redis/v9"
-
-	"github.com/pgrecall/pgrecall/cache/codec"
-	"github.com/pgrecall/pgrecall/cache/redis"
-	"github.com/pgrecall/pgrecall/internal/pgtest"
-	"github.com/pgrecall/pgrecall/invalidator/bus"
-	"github.com/pgrecall/pgrecall/proxy"
 )
-
-// asText asks in a way that the server's statements are easy to tell from.
-const asText = "default_query_exec_mode=simple_protocol"
-
-// successor starts one more proxy of a fleet and waits until it is certain of the others.
-func successor(t *testing.T, dsn string, server *pgtest.Redis) *running {
-	t.Helper()
-	client := goredis.NewClient(&goredis.Options{Addr: server.Address(), ContextTimeoutEnabled: true})
-	t.Cleanup(func() { _ = client.Close() })
-	store, err := redis.New(redis.Options{Addresses: []string{server.Address()}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = store.Close() })
-	entries, err := codec.New(codec.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := startOn(t, dsn, func(o *proxy.Options) {
-		o.Fleet = &proxy.Fleet{Strict: true, Bus: bus.Options{Redis: client, Namespace: "test", Logger: o.Logger}}
-		o.Shared = &proxy.Shared{Store: store, Codec: entries, Namespace: "test"}
-	})
-	eventually(t, "it is certain of the fleet", func() bool { return r.Status().Fleet.Live })
-	return r
-}
-
-// end shuts a proxy down in order.
-func end(r *running) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	_ = r.Shutdown(ctx)
-}
 
 // TestStatementOutlivesItsProxy shuts a proxy down whose client went away while the server executed its write. The write commits later.
 func TestStatementOutlivesItsProxy(t *testing.T) {
@@ -53,7 +14,7 @@ func TestStatementOutlivesItsProxy(t *testing.T) {
 	holder, look := fleet[0].direct(), fleet[0].direct()
 	mustExec(t, holder, "BEGIN")
 	mustExec(t, holder, "SELECT n FROM t FOR UPDATE")
-	writer, reader := fleet[0].connect(asText), fleet[1].connect(asText)
+	writer, reader := fleet[0].connect(simple), fleet[1].connect(simple)
 	value(t, writer, "SELECT count(*) FROM t") // its backend is there
 	raw, err := writer.PgConn().Hijack()
 	if err != nil {
@@ -68,7 +29,7 @@ func TestStatementOutlivesItsProxy(t *testing.T) {
 	}
 	waits(t, look, "1")
 	_ = raw.Conn.Close()
-	end(fleet[0])
+	fleet[0].stop(10 * time.Second)
 	waits(t, look, "1")
 	const sql = "SELECT n::text FROM t"
 	for began := time.Now(); time.Since(began) < 4*time.Second; {
@@ -100,17 +61,17 @@ func TestFirstOfAFleetKnowsNothing(t *testing.T) {
 				_, _ = direct.Exec(context.Background(), "DROP OWNED BY "+role)
 				_, _ = direct.Exec(context.Background(), "DROP ROLE "+role)
 			})
-			client := fleet[0].connect(asText)
+			client := fleet[0].connect(simple)
 			before := len(results(t, server))
 			if got := value(t, client, c.sql); got != "1" {
 				t.Fatal(got)
 			}
 			eventually(t, "the result is in L2", func() bool { return len(results(t, server)) > before })
 			_ = client.Close(context.Background())
-			end(fleet[0])
+			fleet[0].stop(10 * time.Second)
 			mustExec(t, direct, c.change)
-			next := successor(t, fleet[0].Upstream, server)
-			if got := value(t, next.connect(asText), c.sql); got != c.want {
+			next := joinFleet(t, fleet[0].Upstream, server, unchanged)
+			if got := value(t, next.connect(simple), c.sql); got != c.want {
 				t.Errorf("%s where the server says %s, after %d hits of L2", got, c.want, next.Status().L2.Hits)
 			}
 		})

@@ -83,8 +83,6 @@ func startAlone(t *testing.T, dsn string, server *pgtest.Memcached, change func(
 // forget empties L1.
 func (a alone) forget() { a.L1.DeleteFunc(func(*cache.Entry) bool { return true }) }
 
-func unchanged(*proxy.Options) {}
-
 // stored waits until the n-th result is in memcached.
 func (a alone) stored(t *testing.T, n int) {
 	t.Helper()
