@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"net"
+	"slices"
 
 	"github.com/pgrecall/pgrecall/cache"
 )
@@ -29,8 +30,8 @@ func (s *session) answerParts(parts ...[]byte) {
 // countHit counts an answer from the cache, before the client can know of it.
 func (s *session) countHit(entry *cache.Entry) {
 	o := outcomeHit
-	if f := &s.frontend; f.fetched == entry {
-		o, f.fetched, f.fetches = outcomeHitShared, nil, f.fetches+1
+	if f := &s.frontend; len(f.fetched) > 0 && slices.Contains(f.fetched, entry) {
+		o, f.fetches = outcomeHitShared, f.fetches+1
 	}
 	s.srv.metrics.hit(o, entry.Origin)
 	if s.staleness(entry) != "" {

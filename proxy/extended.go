@@ -21,6 +21,7 @@ type cycle struct {
 
 	flight *cache.Flight // led for the first result that was missing
 	key    cache.Key
+	ahead  ahead
 }
 
 // offset returns where the held messages begin in the inbox.
@@ -106,6 +107,7 @@ func (s *session) endHeld(typ byte, size int) {
 	f.cycle.held, f.cycle.length = f.cycle.held[:0], 0
 	f.cycle.open = typ == wire.Flush
 	f.cycle.holding = f.cycle.open
+	f.cycle.ahead.reset()
 }
 
 // beginExtended begins a cycle unless one is open.
@@ -124,6 +126,7 @@ func (s *session) forwardHeld() {
 		return
 	}
 	at := f.cycle.offset(&f.in)
+	f.cycle.ahead.reset()
 	f.cycle.holding = false
 	f.cycle.length = 0
 	for i := range f.cycle.held {
@@ -292,7 +295,9 @@ func (s *session) holdBind(h *heldMessage, scan *wire.Scanner) bool {
 	}
 	entry := s.lookup(key, p.directive)
 	if entry == nil && f.cycle.flight == nil {
+		f.cycle.ahead.looking = true
 		f.cycle.flight, entry = s.board(s.planOf(p), key, p.directive)
+		f.cycle.ahead.looking = false
 		f.cycle.key = key
 	}
 	if entry == nil || len(entry.Data) == 0 {

@@ -295,6 +295,8 @@ func (s *session) startCycle() {
 	f := &s.frontend
 	f.known = s.idle() && !f.unsynced
 	f.due.entry = nil
+	clear(f.fetched)
+	f.fetched = f.fetched[:0]
 	f.cycles++
 	if s.srv.CatalogWait > 0 && f.known && f.database != nil && f.database.watcher != nil {
 		f.database.watcher.Await(s.done, s.srv.CatalogWait)

@@ -79,11 +79,11 @@ type frontend struct {
 	settingsInFlight bool // settings may change by something that is not answered yet
 	dropped          bool // the message in hand was answered here
 
-	untilHot   int          // hits until one is noted
-	untilCheck int          // hits until one is verified
-	fetched    *cache.Entry // that came from L2 for the answer in hand
-	fetches    int          // such answers that were counted and not measured yet
-	due        due          // to be filled anew
+	untilHot   int            // hits until one is noted
+	untilCheck int            // hits until one is verified
+	fetched    []*cache.Entry // that came from L2 in this cycle
+	fetches    int            // such answers that were counted and not measured yet
+	due        due            // to be filled anew
 	filled     filled
 	// Settings that are followed without asking the server; see change.go and custom.go.
 	defined       string         // settings with a dot that extensions define, each between \x01

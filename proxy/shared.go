@@ -130,7 +130,7 @@ func (s *session) fetch(p *plan, key cache.Key, flight *cache.Flight) *cache.Ent
 		entry = s.lease(p, key, name, flight)
 	}
 	if entry != nil {
-		s.frontend.fetched = entry
+		s.frontend.fetched = append(s.frontend.fetched, entry)
 	}
 	return entry
 }
@@ -168,14 +168,14 @@ func (s *session) take(p *plan, key cache.Key, name string, after int64) (*cache
 	if !free || p.snapshot != s.frontend.database.snapshot() || s.srv.fleet != nil && s.needsCertainty() && !s.srv.fleet.Live() {
 		return nil, notAsked
 	}
-	values, err := sh.Store.Get(s.srv.ctx, name)
+	value, err := s.readShared(name)
 	switch {
-	case err != nil || len(values) != 1:
+	case err != nil:
 		return nil, notAsked
-	case values[0].Bytes == nil:
+	case value.Bytes == nil:
 		return nil, nothing
 	}
-	item, err := sh.Codec.Decode(p.sharedKey(key), values[0].Bytes)
+	item, err := sh.Codec.Decode(p.sharedKey(key), value.Bytes)
 	if err != nil {
 		sh.refuse(err)
 		return nil, refused
@@ -183,7 +183,7 @@ func (s *session) take(p *plan, key cache.Key, name string, after int64) (*cache
 	if !s.proved(p, item.Position, stamp, flushes) {
 		return nil, outdated
 	}
-	filled := cache.Monotonic() - int64(age(item, values[0].Remaining, sh.now()))
+	filled := value.at - int64(age(item, value.Remaining, sh.now()))
 	if filled <= after {
 		return nil, nothing
 	}
