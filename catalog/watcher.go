@@ -68,7 +68,10 @@ type Watcher struct {
 	state serverState
 	seen  *seen // what the last look left for the next one, nil where nothing can be compared
 	paced bool  // the last look was asked for by Invalidate
-	lost  bool  // the connection was lost since the last look
+	// reloaded: the last look saw that the configuration was read again. The server tells its processes one after another; only a connection that
+	// begins after that shows that all of them know.
+	reloaded bool
+	lost     bool // the connection was lost since the last look
 }
 
 // NewWatcher returns a Watcher that does nothing before Run.
@@ -116,47 +119,6 @@ func (w *Watcher) Invalidate() {
 	select {
 	case w.wake <- struct{}{}:
 	default:
-	}
-}
-
-// Await returns the current snapshot, or waits for the next one until done is closed or the time is over; nil then. The look that
-// it waits for is not put off.
-func (w *Watcher) Await(done <-chan struct{}, most time.Duration) *Snapshot {
-	w.mu.Lock()
-	if s := w.snapshot.Load(); s != nil {
-		w.mu.Unlock()
-		return s
-	}
-	if w.installed == nil {
-		w.installed = make(chan struct{})
-	}
-	installed := w.installed
-	w.mu.Unlock()
-	select {
-	case w.urgent <- struct{}{}:
-	default:
-	}
-	timer := time.NewTimer(most)
-	defer timer.Stop()
-	select {
-	case <-installed:
-	case <-done:
-	case <-timer.C:
-	}
-	return w.snapshot.Load()
-}
-
-// AwaitRest waits until the transaction of the look that is under way has ended, until done is closed or the time is over. A look
-// reads as of one moment, and VACUUM keeps what was visible then: a statement that follows looks must not find less
-// vacuumed than without them (manual, section 25.1.2).
-func (w *Watcher) AwaitRest(done <-chan struct{}, most time.Duration) {
-	timer := time.NewTimer(most)
-	defer timer.Stop()
-	select {
-	case w.reading <- struct{}{}:
-		<-w.reading
-	case <-done:
-	case <-timer.C:
 	}
 }
 
@@ -281,6 +243,10 @@ func (w *Watcher) watch(ctx context.Context) (looked bool, err error) {
 		switch {
 		case err == nil:
 			looked, backoff = true, firstBackoff
+			if w.reloaded {
+				w.lost = w.state.identity.processes == ""
+				return looked, nil
+			}
 			w.rest(ctx, time.Since(began), leave)
 			if ctx.Err() != nil || conn.IsClosed() {
 				return looked, nil
@@ -365,9 +331,10 @@ func (w *Watcher) look(ctx context.Context, conn *pgx.Conn) error {
 		w.mu.Unlock()
 		w.options.OnChange(w.last, loaded)
 	}
-	if w.last != nil && (loaded != w.last || state != w.state) {
+	if w.last != nil && (loaded != w.last || state != w.state) || w.reloaded {
 		w.options.OnSettings()
 	}
+	w.reloaded = w.last != nil && state.configuration != w.state.configuration
 	now.snapshot = loaded
 	w.last, w.state, w.seen, w.lost = loaded, state, now, false
 	w.latest.Store(loaded)

@@ -197,6 +197,26 @@ func TestWatcherTellsOfSettingsAndRoles(t *testing.T) {
 	}
 }
 
+// TestWatcherTellsTwiceOfAReload: the server tells its processes one after another, the watcher's perhaps first.
+func TestWatcherTellsTwiceOfAReload(t *testing.T) {
+	dsn := pgtest.Start(t).NewDatabase(t)
+	conn := connect(t, dsn)
+	w := watch(t, dsn, time.Hour)
+	eventually(t, "the first snapshot", w.Ready)
+	loaded := func() (at string) {
+		if err := connect(t, dsn).QueryRow(t.Context(), "SELECT pg_conf_load_time()::text").Scan(&at); err != nil {
+			t.Fatal(err)
+		}
+		return at
+	}
+	before := loaded()
+	execute(t, conn, "SELECT pg_reload_conf()")
+	eventually(t, "the server has read its configuration", func() bool { return loaded() != before })
+	w.Invalidate()
+	receive(t, w.settings)
+	receive(t, w.settings)
+}
+
 func TestWatcherSurvivesTheLossOfItsConnection(t *testing.T) {
 	dsn := pgtest.Shared(t).NewDatabase(t)
 	conn := connect(t, dsn)

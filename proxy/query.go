@@ -227,7 +227,7 @@ func (s *session) missQuery(p *plan, canonical []byte, directive parser.Directiv
 func (s *session) newFill(p *plan, key cache.Key, flight *cache.Flight) *fill {
 	flushes, position := s.srv.flushes.epoch.Load(), s.srv.shared.position()
 	stamp, free := s.srv.slots.Stamp(p.slots)
-	if !free {
+	if !free || s.outdated() {
 		stamp = nil
 	}
 	f := s.newStampedFill(p, key, flight, stamp, position)
@@ -337,7 +337,7 @@ func (s *session) fresh(key cache.Key, entry *cache.Entry, directive parser.Dire
 		}
 		rule = entry.Source.SetRule(number, p.rule())
 	}
-	if ageOnly := s.ageOnly(rule.AgeOnly); !s.srv.holds(entry, ageOnly) || !ageOnly && !live && s.needsCertainty() {
+	if ageOnly := s.ageOnly(rule.AgeOnly); !s.srv.holds(entry, ageOnly) || !ageOnly && !live && s.needsCertainty() || s.outdated() {
 		return false
 	}
 	left := entry.Left(key, s.frontend.received, ttlOf(rule, directive))

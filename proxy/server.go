@@ -279,7 +279,7 @@ func (srv *Server) database(name string) *database {
 			srv.slots.Bump(d.slot)
 			srv.metrics.invalidations[sourceDefinition].Inc()
 		},
-		OnSettings: func() { srv.settingsEpoch.Add(1) },
+		OnSettings: func() { srv.settingsChanged(d) },
 	})
 	srv.work.Go(func() { _ = d.watcher.Run(srv.ctx) }) // it ends with ctx alone
 	fence := &invalidator.Fence{}

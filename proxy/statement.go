@@ -239,7 +239,8 @@ func (s *session) stampPortal(p *portal) {
 	}
 	flushes, position := s.srv.flushes.epoch.Load(), s.srv.shared.position()
 	stamp, free := s.srv.slots.Stamp(plan.slots)
-	if late := plan.decision.RowSecurity && p.prepared.epoch != s.srv.settingsEpoch.Load(); free && !late {
+	late := plan.decision.RowSecurity && p.prepared.epoch != s.srv.settingsEpoch.Load()
+	if free && !late && p.prepared.scope == s.frontend.scope && !s.outdated() {
 		p.plan, p.stamp, p.position, p.bound, p.flushes = plan, stamp, position, s.now(), flushes
 	}
 }

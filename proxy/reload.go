@@ -1,0 +1,22 @@
+package proxy
+
+import "github.com/pgrecall/pgrecall/invalidator/bus"
+
+// A backend reads the configuration files again before a command, and tells nobody of most settings. Until pgrecall notices, what its session
+// reads is kept under the settings of before, where sessions that do have these settings find it. So whoever notices a reload has sessions read
+// their settings again, first, and then invalidates everything, here and in the fleet: what is kept after that was asked for by sessions that
+// have read their settings after it, see session.outdated.
+
+// settingsChanged notes that settings of sessions of a database may have changed without their doing.
+func (srv *Server) settingsChanged(d *database) {
+	srv.settingsEpoch.Add(1)
+	if srv.fleet != nil {
+		srv.fleet.Bump(bus.Tags{Database: d.name, Whole: true, Settings: true})
+	}
+	srv.slots.Bump(d.slot)
+	srv.metrics.invalidations[sourceDefinition].Inc()
+}
+
+// outdated tells whether settings may have changed since those in the session's scope were read. Asked after a stamp was taken, or found to hold, it
+// tells that the stamp may be of other settings.
+func (s *session) outdated() bool { return s.frontend.epoch != s.srv.settingsEpoch.Load() }

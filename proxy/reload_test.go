@@ -1,0 +1,78 @@
+package proxy_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/pgrecall/pgrecall/internal/pgtest"
+	"github.com/pgrecall/pgrecall/proxy"
+)
+
+// twoItems is a table that the search path decides on.
+var twoItems = [...]string{"CREATE SCHEMA other", "CREATE TABLE public.item AS SELECT 'public' AS v", "CREATE TABLE other.item AS SELECT 'other' AS v"}
+
+// TestReloadPastIt: what a session read under settings that the configuration files brought, before pgrecall had noticed, does not stay in the
+// cache under those of before, where another session that has these would find it.
+func TestReloadPastIt(t *testing.T) {
+	r := startOn(t, pgtest.Start(t).DSN("postgres"), nil, twoItems[:]...)
+	one, two, past := r.connect(simple), r.connect(simple), r.direct()
+	const read = "SELECT v FROM item"
+	value(t, one, "SELECT v FROM item WHERE true") // its settings are known
+	mustExec(t, two, `SET search_path = "$user", public`)
+	value(t, two, "SELECT v FROM item WHERE true")
+	mustExec(t, past, "ALTER SYSTEM SET search_path = 'other'")
+	mustExec(t, past, "SELECT pg_reload_conf()")
+	eventually(t, "the new path has reached the session", func() bool { return value(t, one, "SHOW search_path") == "other" })
+	if got := value(t, one, read); got != "other" {
+		t.Fatal(got)
+	}
+	probes := r.probes(t)
+	eventually(t, "pgrecall has noticed", func() bool {
+		value(t, one, read)
+		return r.probes(t) > probes
+	})
+	for range 3 {
+		if got := value(t, two, read); got != "public" {
+			t.Errorf("a session with search_path %s reads %s.item", value(t, two, "SHOW search_path"), got)
+		}
+	}
+}
+
+// TestReloadPastItInAFleet: the same by way of L2, after both processes have noticed.
+func TestReloadPastItInAFleet(t *testing.T) {
+	dsn, server := pgtest.Start(t).DSN("postgres"), pgtest.StartRedis(t)
+	past := dial(t, dsn)
+	for _, sql := range twoItems {
+		mustExec(t, past, sql)
+	}
+	seldom := func(o *proxy.Options) { o.CatalogInterval = 3 * time.Second } // not before the row is in L2
+	first, second := joinFleet(t, dsn, server, seldom), joinFleet(t, dsn, server, seldom)
+	one := first.connect(simple)
+	const read = "SELECT v FROM item"
+	value(t, one, "SELECT v FROM item WHERE true")
+	before := len(results(t, server))
+	mustExec(t, past, "ALTER SYSTEM SET search_path = 'other'")
+	mustExec(t, past, "SELECT pg_reload_conf()")
+	eventually(t, "the new path has reached the session", func() bool { return value(t, one, "SHOW search_path") == "other" })
+	if got := value(t, one, read); got != "other" {
+		t.Fatal(got)
+	}
+	eventually(t, "it is in L2", func() bool { return len(results(t, server)) > before })
+	two := second.connect(simple)
+	for _, noticing := range []*running{first, second} {
+		c := noticing.connect(simple)
+		value(t, c, "SELECT v FROM item WHERE 1 = 1")
+		probes := noticing.probes(t)
+		mustExec(t, past, "SELECT pg_reload_conf()")
+		eventually(t, "pgrecall has noticed a reload", func() bool {
+			value(t, c, "SELECT v FROM item WHERE 1 = 1")
+			return noticing.probes(t) > probes
+		})
+	}
+	mustExec(t, two, `SET search_path = "$user", public`)
+	for range 5 {
+		if got := value(t, two, read); got != "public" {
+			t.Errorf("a session with search_path %s reads %s.item", value(t, two, "SHOW search_path"), got)
+		}
+	}
+}
