@@ -11,6 +11,7 @@ type Fence struct {
 	// may have widened what the write touched.
 	database Mark
 	raised   bool
+	openings []*opening // one for each fence that was raised by itself
 
 	// Undone is set when an error in the transaction undoes all that the fence is for: nothing that it runs can commit by
 	// itself.
@@ -71,6 +72,7 @@ func (f *Fence) Raise(s *Slots, database Slot) {
 		return
 	}
 	f.raised = true
+	f.openings = append(f.openings, s.open(database))
 	f.database = Mark{database, s.Load(database) >> fenceBits}
 	for _, slot := range f.slots {
 		s.raise(slot)
@@ -97,7 +99,7 @@ func (f *Fence) Merge(s *Slots, other *Fence) {
 	case !other.raised:
 		f.Add(s, other.slots...)
 	case !f.raised && len(f.slots) == 0:
-		f.slots, f.raised, f.database = other.slots, true, other.database
+		f.slots, f.raised, f.database, f.openings = other.slots, true, other.database, other.openings
 	default:
 		if !f.raised {
 			f.Raise(s, other.database.Slot)
@@ -106,9 +108,10 @@ func (f *Fence) Merge(s *Slots, other *Fence) {
 			f.Add(s, slot) // raises a slot that is new here once more
 			s.lower(slot, false)
 		}
-		f.database = other.database
+		f.database.Word = min(f.database.Word, other.database.Word) // it counts from when the first of them was raised
+		f.openings = append(f.openings, other.openings...)
 	}
-	other.slots, other.raised, other.Relations, other.announced = nil, false, nil, nil
+	other.slots, other.raised, other.Relations, other.announced, other.openings = nil, false, nil, nil, nil
 }
 
 // Release takes the fence down. With changed, everything under its tags is invalidated in the same step, and the whole
@@ -117,20 +120,35 @@ func (f *Fence) Release(s *Slots, changed bool) {
 	if f == nil || !f.raised {
 		return
 	}
+	for _, o := range f.openings {
+		s.close(o)
+	}
 	// A definition that is about to change counts, too: it may be committed already, and its own fence is still up.
 	now := s.Load(f.database.Slot)
-	widened := changed && (now>>fenceBits != f.database.Word || !f.Whole && Fenced(now))
+	widened := changed && (f.changedSince(now) || !f.Whole && Fenced(now))
 	if widened && !f.Whole && len(f.announced) > 0 {
 		f.announced = append(f.announced, f.announced[0].Widen())
 	}
 	for _, a := range f.announced {
 		a.Release(changed)
 	}
+	switch {
+	case changed && f.Cluster:
+		s.WidenAll()
+	case changed && (f.Definition || f.Whole): // what may change anything may change definitions
+		s.Widen(f.database.Slot)
+	}
 	for _, slot := range f.slots {
 		s.lower(slot, changed)
+	}
+	for _, o := range f.openings {
+		s.lowerWide(o, changed)
 	}
 	if widened {
 		s.Bump(f.database.Slot)
 	}
-	f.slots, f.raised, f.announced = nil, false, nil
+	f.slots, f.raised, f.announced, f.openings = nil, false, nil, nil
 }
+
+// changedSince tells from the word of the database's slot whether everything in it was invalidated while the fence was up.
+func (f *Fence) changedSince(now uint64) bool { return now>>fenceBits != f.database.Word }

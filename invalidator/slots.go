@@ -34,12 +34,15 @@ type Stamp []Mark
 // Slots are the version counters and fences of all tags of this process (DESIGN section 5).
 // All methods may be called from any goroutine.
 type Slots struct {
-	words [slotCount]atomic.Uint64
-	seed  maphash.Seed
+	words  [slotCount]atomic.Uint64
+	seed   maphash.Seed
+	opened openings
 }
 
 // NewSlots returns slots with no fence up.
-func NewSlots() *Slots { return &Slots{seed: maphash.MakeSeed()} }
+func NewSlots() *Slots {
+	return &Slots{seed: maphash.MakeSeed(), opened: openings{fences: map[*opening]struct{}{}}}
+}
 
 // Database returns the slot of the tag "everything in this database".
 func (s *Slots) Database(database string) Slot {

@@ -94,7 +94,12 @@ func (s *session) foresee(p *plan) {
 		// that overlap would keep everything fenced for ever.
 		touches.AddWhole(s.srv.slots, f.database.slot)
 	}
-	if !s.announce(touches) {
+	sent := s.announce(touches)
+	if sent && !touches.Whole && touches.Widened(s.srv.slots) { // while the others were told: they may have heard of the definitions first
+		touches.AddWhole(s.srv.slots, f.database.slot)
+		sent = s.announce(touches)
+	}
+	if !sent {
 		_ = s.upstream.Close() // the session has ended; the write is not sent
 	}
 	if f.openFence == nil {

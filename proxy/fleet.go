@@ -76,6 +76,7 @@ func (a applier) Changed(t bus.Tags) {
 // Everything implements bus.Applier.
 func (a applier) Everything() {
 	a.srv.settingsEpoch.Add(1)
+	a.srv.slots.WidenAll() // definitions may have changed
 	for _, d := range a.srv.allDatabases() {
 		a.srv.slots.Bump(d.slot)
 		if d.watcher != nil {

@@ -74,7 +74,7 @@ func TestResultOfANewerDefinitionIsNotJudgedByAnOlderPlan(t *testing.T) {
 
 // TestWriteThatADefinitionWidenedIsInTheLog: a write that waits fires a trigger that was made after it was sent.
 func TestWriteThatADefinitionWidenedIsInTheLog(t *testing.T) {
-	fleet, server := startFleet(t, 2, true, "CREATE TABLE t1 (n int)", "CREATE TABLE t2 AS SELECT 0 AS n",
+	fleet, _ := startFleet(t, 2, true, "CREATE TABLE t1 (n int)", "CREATE TABLE t2 AS SELECT 0 AS n",
 		`CREATE FUNCTION fired() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 		   PERFORM pg_advisory_xact_lock(7); UPDATE t2 SET n = n + 1; RETURN NULL; END $$`)
 	gate := fleet[0].direct()
@@ -93,14 +93,12 @@ func TestWriteThatADefinitionWidenedIsInTheLog(t *testing.T) {
 	waits(t, gate, "1")
 	mustExec(t, definer, "COMMIT")
 	waits(t, gate, "1")
-	before := results(t, server)
 	const sql = "SELECT n::text FROM t2"
-	eventually(t, "the table can be cached", func() bool {
+	for range 3 { // it would be cached, here and in L2, if that were right
 		if got := value(t, reader, sql); got != "0" {
 			t.Fatal(got)
 		}
-		return len(results(t, server)) > len(before)
-	})
+	}
 	mustExec(t, gate, "SELECT pg_advisory_unlock(7)")
 	if err := <-wrote; err != nil {
 		t.Fatal(err)

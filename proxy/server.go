@@ -276,6 +276,7 @@ func (srv *Server) database(name string) *database {
 			if last != nil {
 				srv.tell(d.name)
 			}
+			srv.slots.Widen(d.slot) // writes that are under way may do what the last catalog did not tell
 			srv.slots.Bump(d.slot)
 			srv.metrics.invalidations[sourceDefinition].Inc()
 		},

@@ -231,7 +231,8 @@ func (b *Bus) effect(m *membership, e *event) {
 
 // raise puts up the fence of another process. The caller holds mu.
 func (b *Bus) raise(name token, e *event) {
-	r := &remoteFence{fence: &invalidator.Fence{}, tags: e.tags, since: time.Now(), at: b.clock.now()}
+	t := &e.tags
+	r := &remoteFence{fence: &invalidator.Fence{Whole: t.Whole, Definition: t.Definition, Cluster: t.Cluster}, tags: e.tags, since: time.Now(), at: b.clock.now()}
 	r.fence.Add(b.Slots, b.slots(e.tags)...)
 	r.fence.Raise(b.Slots, b.Slots.Database(e.tags.Database))
 	b.remote[name] = r
@@ -264,6 +265,12 @@ func (b *Bus) lower(name token, changed bool) {
 // bump invalidates what other processes changed. The caller holds mu.
 func (b *Bus) bump(t Tags) {
 	b.tell(t)
+	switch {
+	case t.Cluster:
+		b.Slots.WidenAll()
+	case t.Definition || t.Whole:
+		b.Slots.Widen(b.Slots.Database(t.Database))
+	}
 	for _, slot := range b.slots(t) {
 		b.Slots.Bump(slot)
 	}
