@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -13,12 +14,15 @@ import (
 type Source struct {
 	Database  string
 	Relations []uint32          // OIDs, sorted
-	Label     string            // names of the relations, for logs and statistics
+	Tables    []string          // names of the relations, as schema.name
 	Statement *parser.Statement // its fingerprint is the entries'
 
 	rule atomic.Pointer[Rule]
 	cost atomic.Int64 // nanoseconds; 0 as long as nothing is known
 }
+
+// Label returns the names of the relations for logs and statistics.
+func (s *Source) Label() string { return strings.Join(s.Tables, ",") }
 
 // SetCost notes how long the upstream took for one of the entries, in nanoseconds.
 func (s *Source) SetCost(origin int64) {
@@ -58,10 +62,5 @@ func (s *Source) Rule(policy uint64) *Rule {
 
 // Names tells whether the entries depend on the table, given as schema.name, or as name in any schema.
 func (s *Source) Names(table string) bool {
-	for label := range strings.SplitSeq(s.Label, ",") {
-		if label == table || strings.HasSuffix(label, "."+table) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(s.Tables, func(name string) bool { return name == table || strings.HasSuffix(name, "."+table) })
 }

@@ -29,7 +29,7 @@ type Doubt struct {
 // distrust stops caching the statements of a shape, and has everybody forget what is cached of it. It does not wait for that.
 func (srv *Server) distrust(source *cache.Source) {
 	fingerprint := source.Statement.Fingerprint()
-	d := Doubt{Fingerprint: fmt.Sprintf("%016x", fingerprint), Tables: source.Label, Since: time.Now(), fingerprint: fingerprint}
+	d := Doubt{Fingerprint: fmt.Sprintf("%016x", fingerprint), Tables: source.Label(), Since: time.Now(), fingerprint: fingerprint}
 	if srv.changeDoubts(func(all map[uint64]Doubt) bool {
 		_, known := all[fingerprint]
 		all[fingerprint] = d

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -215,5 +214,5 @@ func (a applier) Flushed(t bus.Tags) {
 // provable returns the slots that have to be Fresh for a result in L2 to be as new as what the server would answer, and newer than all flushes.
 func (s *session) provable(p *plan) []invalidator.Slot {
 	tenant, _ := s.tenant()
-	return append(bus.FlushSlots(s.srv.slots, strings.Split(p.source.Label, ","), tenant, p.statement.Fingerprint()), p.slots...)
+	return append(bus.FlushSlots(s.srv.slots, p.source.Tables, tenant, p.statement.Fingerprint()), p.slots...)
 }

@@ -237,3 +237,19 @@ func TestFlushWithoutRedis(t *testing.T) {
 		})
 	}
 }
+
+// TestFlushOfATableWithAComma: a table is found by its name, whatever that holds.
+func TestFlushOfATableWithAComma(t *testing.T) {
+	fleet, server := startFleet(t, 1, true, `CREATE TABLE "a,b" AS SELECT 1 AS n`)
+	c, past := fleet[0].connect(simple), fleet[0].direct()
+	const read = `SELECT n::text FROM "a,b"`
+	value(t, c, read)
+	eventually(t, "the result is in L2", func() bool { return len(results(t, server)) > 0 })
+	mustExec(t, past, `UPDATE "a,b" SET n = 2`)
+	if _, err := fleet[0].Flush(t.Context(), proxy.Selection{Table: "public.a,b"}); err != nil {
+		t.Fatal(err)
+	}
+	if got := value(t, c, read); got != "2" {
+		t.Errorf("%s after the flush", got)
+	}
+}

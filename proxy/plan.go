@@ -133,15 +133,10 @@ func readsOnly(statement *parser.Statement) bool {
 // newSource describes where entries of the plan come from.
 func (srv *Server) newSource(p *plan) *cache.Source {
 	source := &cache.Source{Database: p.database.name, Relations: p.decision.Relations, Statement: p.statement}
-	for i, oid := range p.decision.Relations {
-		r := p.snapshot.ByOID(oid)
-		if r == nil {
-			continue
+	for _, oid := range p.decision.Relations {
+		if r := p.snapshot.ByOID(oid); r != nil {
+			source.Tables = append(source.Tables, r.Schema+"."+r.Name)
 		}
-		if i > 0 {
-			source.Label += ","
-		}
-		source.Label += r.Schema + "." + r.Name
 	}
 	source.SetRule(p.policy.number, p.rule())
 	return source

@@ -117,7 +117,7 @@ func (srv *Server) verified(v verdict, key *cache.Key, entry *cache.Entry, answe
 		return
 	}
 	attributes := []any{
-		"fingerprint", fmt.Sprintf("%016x", entry.Source.Statement.Fingerprint()), "tables", entry.Source.Label,
+		"fingerprint", fmt.Sprintf("%016x", entry.Source.Statement.Fingerprint()), "tables", entry.Source.Label(),
 		"database", entry.Source.Database, "age", time.Duration(cache.Monotonic() - entry.Filled).Round(time.Millisecond).String(),
 		"cached", srv.blind.sum(entry.Parameters, entry.Row, entry.Data), "answered", srv.blind.sum(answer...),
 	}

@@ -29,7 +29,7 @@ func (s *session) traceHit(entry *cache.Entry, stale string) []byte {
 		b.WriteString(rule.TTL.String())
 	}
 	b.WriteString(" tables=")
-	b.WriteString(entry.Source.Label)
+	b.WriteString(entry.Source.Label())
 	b.WriteString(s.frontend.scope.mark())
 	return notice(b.String())
 }

@@ -72,7 +72,7 @@ func Key(n uint64) cache.Key {
 	return sha256.Sum256(b[:])
 }
 
-var source = &cache.Source{Database: "postgres", Relations: []uint32{16384, 16385}, Label: "public.accounts"}
+var source = &cache.Source{Database: "postgres", Relations: []uint32{16384, 16385}, Tables: []string{"public.accounts"}}
 
 // Entry returns an entry whose messages say which key it belongs to and which version it is, with
 // size bytes of padding.
