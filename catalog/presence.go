@@ -13,7 +13,7 @@ import (
 // presenceClass is the first key of the advisory locks of Presence ("pgre").
 const presenceClass = 0x70677265
 
-// Presence shows the other pgrecalls of one server that this process lives, by a session's advisory lock (manual, section 13.3.5), and tells
+// Presence shows the other pgrecalls of one server that this process lives, by a session's shared advisory lock (manual, section 13.3.5), and tells
 // which others do. It keeps one connection to a database that nobody drops. Its methods may be called from any goroutine.
 type Presence struct {
 	prober  prober
@@ -31,24 +31,14 @@ func NewPresence(config *pgx.ConnConfig, key uint32) *Presence {
 		if _, err := conn.Exec(ctx, "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout'"); err != nil {
 			return fmt.Errorf("keep the session of the presence: %w", err)
 		}
-		if _, err := conn.Exec(ctx, "SELECT pg_advisory_lock($1::int4, $2::int4)", int32(presenceClass), int32(key)); err != nil {
+		// Shared: the server may still keep the session before this one, on a connection that nobody else knows of any more.
+		if _, err := conn.Exec(ctx, "SELECT pg_advisory_lock_shared($1::int4, $2::int4)", int32(presenceClass), int32(key)); err != nil {
 			return fmt.Errorf("show the presence: %w", err)
 		}
 		p.renewed.Store(true)
 		return nil
 	}}
 	return p
-}
-
-// connectPatience bounds how long Connect takes.
-const connectPatience = 10 * time.Second
-
-// Connect sees to it that there is a connection to ask on, and with it the lock. That may take many round trips more than a question does: TLS,
-// a password, the lock itself.
-func (p *Presence) Connect(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, connectPatience)
-	defer cancel()
-	return p.prober.open(ctx)
 }
 
 // Present returns the keys of the processes that live. Its lock is taken again where the connection was lost; others may have looked in
@@ -59,7 +49,7 @@ func (p *Presence) Present(ctx context.Context) ([]uint32, error) {
 	err := p.prober.ask(ctx, func(conn *pgx.Conn) error {
 		renewed = p.renewed.Swap(false)
 		rows, err := conn.Query(ctx, `
-SELECT objid FROM pg_locks
+SELECT DISTINCT objid FROM pg_locks
  WHERE locktype = 'advisory' AND classid = $1::int4::int8::oid AND objsubid = 2 AND granted ORDER BY objid`, int32(presenceClass))
 		if err != nil {
 			return err

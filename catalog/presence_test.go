@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -81,5 +82,26 @@ func TestPresence(t *testing.T) {
 		if t.Context().Err() != nil {
 			t.Fatalf("after the other has gone: %v", keys)
 		}
+	}
+}
+
+// TestPresenceOnAHalfOpenConnection: the session before, which the server has not found out to be lost, does not keep the next one from showing.
+func TestPresenceOnAHalfOpenConnection(t *testing.T) {
+	config, err := pgx.ParseConfig(pgtest.Start(t).DSN("postgres"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	lost, next := NewPresence(config, 7), NewPresence(config, 7)
+	defer lost.Close()
+	defer next.Close()
+	for _, p := range []*Presence{lost, lost, next} {
+		if _, err := p.Present(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if keys, err := next.Present(ctx); err != nil || !slices.Equal(keys, []uint32{7}) {
+		t.Errorf("%v, %v", keys, err)
 	}
 }
