@@ -11,8 +11,7 @@ func harmless(oid string) string {
                               'moddatetime', 'insert_username', 'autoinc', 'tcn'))`
 }
 
-// functions reads pg_proc. The row version of what users made goes into the digest: a new body or new
-// rights change it.
+// functions reads pg_proc. The version of each row goes into the digest: a new body or new rights change it, those of built-in functions too.
 func (l *loader) functions() error {
 	l.results = make(map[*Function][]uint32)
 	l.arguments = make(map[*Function]uint32)
@@ -32,7 +31,7 @@ SELECT p.oid, n.nspname::text, p.proname::text, p.pronargs::int4, p.pronargdefau
        ARRAY(SELECT t FROM unnest(p.proallargtypes, p.proargmodes) u (t, m) WHERE m IN ('o', 'b', 't')),
        EXISTS (SELECT FROM pg_aggregate g WHERE g.aggfnoid = p.oid AND g.aggkind <> 'n'),
        `+harmless("p.oid")+`,
-       CASE WHEN p.oid >= `+firstNormal+` THEN p.xmin::text ELSE '' END
+       p.xmin::text
   FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
  ORDER BY p.oid`,
 		[]any{
@@ -117,19 +116,24 @@ SELECT c.castsource, c.casttarget, c.castfunc, c.castcontext::text, c.castmethod
 		})
 }
 
+// versions returns a query for the number of rows of a catalog and a hash of their versions.
+func versions(rows, key string) string {
+	return "SELECT count(*)::text, coalesce(md5(string_agg(concat(" + key + ", ' ', r.xmin), ',' ORDER BY " + key + ")), ''), '', '' FROM " + rows
+}
+
 // others reads what has no place of its own in a snapshot, for the digest: schemas and their rights, enumerations' labels,
-// text search configurations, collations, event triggers.
+// text search configurations, collations, rules of views, event triggers. Versions of rows tell of what was changed and changed back, too.
 func (l *loader) others() error {
 	var a, b, c, d string
 	for _, query := range []string{
-		`SELECT oid::text, nspname::text, nspowner::text, coalesce(nspacl::text, '') FROM pg_namespace
+		`SELECT oid::text, nspname::text, nspowner::text, coalesce(nspacl::text, '') || ' ' || xmin FROM pg_namespace
 		  WHERE nspname !~ '^pg_(toast_)?temp_' ORDER BY oid`,
-		`SELECT oid::text, enumtypid::text, enumlabel::text, enumsortorder::text FROM pg_enum ORDER BY oid`,
-		`SELECT oid::text, xmin::text, '', '' FROM pg_ts_config WHERE oid >= ` + firstNormal + ` ORDER BY oid`,
-		`SELECT oid::text, xmin::text, '', '' FROM pg_ts_dict WHERE oid >= ` + firstNormal + ` ORDER BY oid`,
-		`SELECT mapcfg::text, maptokentype::text, mapseqno::text, mapdict::text FROM pg_ts_config_map
-		  WHERE mapcfg >= ` + firstNormal + ` ORDER BY mapcfg, maptokentype, mapseqno`,
-		`SELECT oid::text, xmin::text, '', '' FROM pg_collation WHERE oid >= ` + firstNormal + ` ORDER BY oid`,
+		`SELECT oid::text, enumtypid::text, enumlabel::text, enumsortorder || ' ' || xmin FROM pg_enum ORDER BY oid`,
+		versions("pg_ts_config r", "r.oid"),
+		versions("pg_ts_dict r", "r.oid"),
+		versions("pg_ts_config_map r", "(r.mapcfg, r.maptokentype, r.mapseqno)"),
+		versions("pg_collation r", "r.oid"),
+		versions("pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class AND c.relpersistence <> 't'", "r.oid"),
 		`SELECT oid::text, polrelid::text, xmin::text, '' FROM pg_policy ORDER BY oid`,
 		`SELECT oid::text, conrelid::text, contypid::text, xmin::text FROM pg_constraint WHERE contype IN ('c', 'f') ORDER BY oid`,
 		`SELECT datname::text, datdba::text, coalesce(datacl::text, ''), '' FROM pg_database WHERE datname = current_database()`,

@@ -8,20 +8,33 @@ import (
 // firstNormal is FirstNormalObjectID in SQL.
 const firstNormal = "16384"
 
+// versionOfRelation is what an update of the row c of pg_class changes, with the joins of relations: a right that was given and taken back
+// leaves no other trace. The row that TRUNCATE, VACUUM FULL or CLUSTER wrote has none, or each of them would look like a change of rights: in the same
+// transaction they replace the storage of the table, and of its TOAST table and indexes. REFRESH, with and without CONCURRENTLY, and what sequences
+// do to themselves can't be told apart so: of those the state alone counts. ANALYZE, VACUUM and CREATE INDEX change a table's row in place.
+const versionOfRelation = `CASE WHEN c.oid < ` + firstNormal + ` OR c.relkind IN ('m', 'S') OR c.relfilenode NOT IN (0, c.oid) AND (t.xmin = c.xmin OR i.indrelid IS NOT NULL)
+       THEN '' ELSE c.xmin::text END`
+
 // relations reads pg_class without indexes, TOAST tables and temporary relations, which belong to one
-// session. Owner and rights are there for the digest alone: hits must not outlive a right.
+// session. Owner, rights and what a view's options say of rights are there for the digest alone: hits must not outlive a right.
 func (l *loader) relations() error {
 	var r Relation
 	var kind, persistence string
 	var owner uint32
-	var rights *string
+	var rights, options *string
+	var forced bool
+	var version string
 	return l.each(`
 SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relpersistence::text,
-       c.relrowsecurity, c.relowner, c.relacl::text
+       c.relrowsecurity, c.relowner, c.relacl::text, c.relforcerowsecurity, CASE WHEN c.relkind = 'v' THEN c.reloptions::text END,
+       `+versionOfRelation+`
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN pg_class t ON t.oid = c.reltoastrelid
+  LEFT JOIN (SELECT DISTINCT x.indrelid, y.xmin AS version FROM pg_index x JOIN pg_class y ON y.oid = x.indexrelid WHERE y.relfilenode <> y.oid) i
+    ON i.indrelid = c.oid AND i.version = c.xmin
  WHERE c.relkind NOT IN ('i', 'I', 't') AND c.relpersistence <> 't'
  ORDER BY c.oid`,
-		[]any{&r.OID, &r.Schema, &r.Name, &kind, &persistence, &r.RowSecurity, &owner, &rights},
+		[]any{&r.OID, &r.Schema, &r.Name, &kind, &persistence, &r.RowSecurity, &owner, &rights, &forced, &options, &version},
 		func() {
 			relation := &Relation{
 				OID: r.OID, Schema: r.Schema, Name: r.Name,
@@ -38,7 +51,7 @@ func (l *loader) columns() error {
 	l.attributes = make(map[uint32][]attribute)
 	names := make(map[string]string)
 	return l.raw(l.digest, `
-SELECT a.attrelid, a.atttypid, a.attname, a.attnum, a.atttypmod, a.attcollation, a.attacl
+SELECT a.attrelid, a.atttypid, a.attname, a.attnum, a.atttypmod, a.attcollation, a.attacl, a.xmin
   FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
  WHERE a.attnum > 0 AND NOT a.attisdropped AND c.oid >= `+firstNormal+`
    AND c.relkind NOT IN ('i', 'I', 't', 'S') AND c.relpersistence <> 't'
@@ -92,11 +105,11 @@ SELECT i.inhrelid, i.inhparent, c.relpersistence = 't'
 func (l *loader) rules() error {
 	var oid uint32
 	var enabled string
-	var definition *string
+	var version string
 	err := l.each(`
-SELECT ev_class, ev_enabled::text, md5(ev_action::text || ev_qual::text)
+SELECT ev_class, ev_enabled::text, xmin::text
   FROM pg_rewrite WHERE rulename <> '_RETURN' AND oid >= `+firstNormal+` ORDER BY oid`,
-		[]any{&oid, &enabled, &definition},
+		[]any{&oid, &enabled, &version},
 		func() {
 			if r := l.snapshot.byOID[oid]; r != nil && enabled != "D" {
 				r.Rules = true
@@ -138,13 +151,14 @@ func (l *loader) triggers() error {
 	var deferrable bool
 	var condition *string
 	var transitions []string
+	var version string
 	return l.each(`
 SELECT tgrelid, tgname::text, tgfoid, tgtype::int4, tgdeferrable, CASE WHEN tgqual IS NOT NULL THEN pg_get_triggerdef(oid) END,
-       array_remove(ARRAY[tgoldtable::text, tgnewtable::text], NULL)
+       array_remove(ARRAY[tgoldtable::text, tgnewtable::text], NULL), xmin::text
   FROM pg_trigger
  WHERE tgenabled <> 'D' AND (NOT tgisinternal OR tgfoid >= `+firstNormal+`)
  ORDER BY tgrelid, tgname, oid`,
-		[]any{&oid, &trigger, &function, &kind, &deferrable, &condition, &transitions},
+		[]any{&oid, &trigger, &function, &kind, &deferrable, &condition, &transitions, &version},
 		func() {
 			r := l.snapshot.byOID[oid]
 			if r == nil {
