@@ -59,12 +59,25 @@ SELECT EXISTS (
 	return !alive, nil
 }
 
+// open opens the connection where there is none.
+func (p *prober) open(ctx context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stopped {
+		return ErrStopped
+	}
+	return p.connect(ctx)
+}
+
 // ask runs a question on the connection, which it opens first where there is none. A connection that failed isn't used again.
 func (p *prober) ask(ctx context.Context, question func(*pgx.Conn) error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.stopped {
 		return ErrStopped
+	}
+	if err := ctx.Err(); err != nil { // while another question was asked; the connection is as good as before
+		return err
 	}
 	if err := p.connect(ctx); err != nil {
 		return err

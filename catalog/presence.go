@@ -41,6 +41,17 @@ func NewPresence(config *pgx.ConnConfig, key uint32) *Presence {
 	return p
 }
 
+// connectPatience bounds how long Connect takes.
+const connectPatience = 10 * time.Second
+
+// Connect sees to it that there is a connection to ask on, and with it the lock. That may take many round trips more than a question does: TLS,
+// a password, the lock itself.
+func (p *Presence) Connect(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, connectPatience)
+	defer cancel()
+	return p.prober.open(ctx)
+}
+
 // Present returns the keys of the processes that live. Its lock is taken again where the connection was lost; others may have looked in
 // between and taken it for dead. So its own key is there only if it was without a break since the call before.
 func (p *Presence) Present(ctx context.Context) ([]uint32, error) {

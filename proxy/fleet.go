@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -25,7 +24,7 @@ type Fleet struct {
 func (srv *Server) joinFleet(f *Fleet) error {
 	o := f.Bus
 	o.Slots, o.Applier, o.Strict = srv.slots, applier{srv}, f.Strict
-	census := &census{settling: make(map[bus.Process][]catalog.Transaction)}
+	census := &census{named: make(chan struct{}), settling: make(map[bus.Process][]catalog.Transaction)}
 	o.Census = census
 	b, err := bus.Join(o)
 	if err != nil {
@@ -33,6 +32,7 @@ func (srv *Server) joinFleet(f *Fleet) error {
 	}
 	presence := catalog.NewPresence(srv.Upstream, uint32(b.Process()))
 	census.presence.Store(presence)
+	close(census.named)
 	srv.fleet, srv.presence, srv.strict = b, presence, f.Strict
 	return nil
 }
@@ -139,23 +139,28 @@ func (srv *Server) tell(database string) {
 	}
 }
 
-var errNotYet = errors.New("this process does not show yet")
-
 // census is what PostgreSQL tells the bus of the fleet's processes.
 type census struct {
-	presence atomic.Pointer[catalog.Presence] // nil for a moment, until the process's number is known
+	named    chan struct{}                    // closed when the process's number is known, and with it the presence
+	presence atomic.Pointer[catalog.Presence] // nil before
 
 	mu       sync.Mutex
 	settling map[bus.Process][]catalog.Transaction // that were open when the process was first asked for
 }
 
+// Connect implements bus.Census.
+func (c *census) Connect(ctx context.Context) error {
+	select {
+	case <-c.named:
+		return c.presence.Load().Connect(ctx)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // Living implements bus.Census.
 func (c *census) Living(ctx context.Context) ([]bus.Process, error) {
-	presence := c.presence.Load()
-	if presence == nil {
-		return nil, errNotYet
-	}
-	keys, err := presence.Present(ctx)
+	keys, err := c.presence.Load().Present(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -38,6 +38,8 @@ type Applier interface {
 // Census asks PostgreSQL about the processes of the fleet. Each of them holds a proof of life in it, a session advisory lock whose key is its
 // Process, from before its first write until after its last. Its methods may be called by several goroutines.
 type Census interface {
+	// Connect returns when PostgreSQL can be asked, or why it can't be. It may take longer than a lease.
+	Connect(ctx context.Context) error
 	// Living returns the processes whose proof of life the server shows now. This process's own is among them only if it was shown without a
 	// break since the call before: others may have looked in the break, and taken it for dead.
 	Living(ctx context.Context) ([]Process, error)

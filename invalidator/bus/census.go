@@ -21,7 +21,8 @@ type census struct {
 	watching time.Duration // since when looks follow each other without a hole
 	looked   time.Duration // when the last look was sent
 
-	told time.Time // when the last warning about a member elsewhere was logged
+	told  time.Time // when the last warning about a member elsewhere was logged
+	blind time.Time // when the last one about looks that fail was; of runCensus alone
 
 	showing bool // the looks show this process itself
 	shown   time.Duration
@@ -103,20 +104,26 @@ func (b *Bus) runCensus(ctx context.Context) {
 	}
 }
 
-// look asks who lives.
+// look asks who lives. Only the question is bounded by the lease: a connection that took so long to make is good for all that follow.
 func (b *Bus) look(parent context.Context) {
+	if err := b.Census.Connect(parent); err != nil {
+		b.unanswered(parent, "pgrecall can't connect to PostgreSQL to ask which processes of the fleet live", err)
+		return
+	}
 	ctx, cancel := b.call(parent)
 	defer cancel()
 	sent := b.clock.now()
 	living, err := b.Census.Living(ctx)
 	received := b.clock.now()
 	if err != nil {
-		b.counts.failures.Add(1)
-		if parent.Err() == nil {
-			b.Logger.Warn("PostgreSQL does not say which processes of the fleet live", "error", err)
+		what := "PostgreSQL does not say which processes of the fleet live"
+		if ctx.Err() != nil {
+			what = "PostgreSQL does not say within half a lease which processes of the fleet live: if it is that far away or that slow, raise --l2-lease for all of them"
 		}
+		b.unanswered(parent, what, err)
 		return
 	}
+	b.census.blind = time.Time{}
 	alive := make(map[Process]bool, len(living))
 	for _, p := range living {
 		alive[p] = true
@@ -134,6 +141,15 @@ func (b *Bus) look(parent context.Context) {
 	b.evaluateLook(parent, alive, sent, received)
 	b.evaluate()
 	b.broadcast()
+}
+
+// unanswered notes that a look has failed.
+func (b *Bus) unanswered(ctx context.Context, what string, err error) {
+	b.counts.failures.Add(1)
+	if now := time.Now(); ctx.Err() == nil && now.Sub(b.census.blind) >= tellEvery {
+		b.census.blind = now
+		b.Logger.Warn(what+". Until it does, nothing is answered out of the cache under strict, and writes wait that need it", "error", err, "lease", b.Lease)
+	}
 }
 
 // unknown returns who lives, is no member, and is not known to be outside. The caller holds mu.

@@ -145,6 +145,8 @@ type view struct {
 	looks atomic.Int64 // that were answered
 }
 
+func (f *fleet) Connect(context.Context) error { return nil }
+
 func (v *view) Living(ctx context.Context) ([]Process, error) {
 	if v.hangs.Load() {
 		<-ctx.Done()
