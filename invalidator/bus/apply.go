@@ -193,7 +193,11 @@ func (b *Bus) effect(m *membership, e *event) {
 	name := token{e.process, e.number}
 	switch e.kind {
 	case kindFence:
-		if !own && b.remote[name] == nil {
+		switch _, pending := b.pending[e.number]; {
+		case own && b.own[e.number] == nil && !pending:
+			// Its end has been read: Redis took up a call late that had been given up and made again.
+			b.enqueue(&queued{event: &event{kind: kindChanged, process: e.process, number: e.number, tags: e.tags}, down: name.String(), done: make(chan struct{})})
+		case !own && b.remote[name] == nil:
 			b.raise(name, e)
 		}
 	case kindChanged, kindUnchanged:

@@ -27,3 +27,25 @@ func TestLeaveWithAWriteUnderWay(t *testing.T) {
 	other.await("the fence ends with the backend", func() bool { return !other.fenced(oid) })
 	other.awaitLive()
 }
+
+// TestFenceThatIsAppendedLate: Redis takes a call up after the process has given it up, made it again, and ended the fence.
+func TestFenceThatIsAppendedLate(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, 2)
+	one, other := f.all[0], f.all[1]
+	const oid = 7
+	token := one.fence(oid)
+	one.Release(token, true)
+	other.await("the fence is down", func() bool { return !other.fenced(oid) })
+	one.await("its end was read", func() bool {
+		one.mu.Lock()
+		defer one.mu.Unlock()
+		return len(one.pending) == 0
+	})
+	word := func() uint64 { return other.slots.Load(other.slots.Relation("db", oid)) }
+	before := word()
+	one.mu.Lock()
+	one.enqueue(&queued{event: token.event(kindFence), up: token.name().String(), done: make(chan struct{})})
+	one.mu.Unlock()
+	other.await("it has come and is down again", func() bool { return !other.fenced(oid) && word() != before })
+}
