@@ -19,6 +19,8 @@ type Fence struct {
 	// Definition is set when definitions of this database change, Cluster when those of all may, Settings
 	// when the settings of other sessions may.
 	Definition, Cluster, Settings bool
+	// Reload is set when the server was asked to read its configuration again: the fence's owner keeps it up until that is done.
+	Reload bool
 
 	// Whole and Relations say the same as the slots by names that other processes know: everything in the session's database, or OIDs
 	// in it.
@@ -88,6 +90,7 @@ func (f *Fence) Merge(s *Slots, other *Fence) {
 	f.Definition = f.Definition || other.Definition
 	f.Cluster = f.Cluster || other.Cluster
 	f.Settings = f.Settings || other.Settings
+	f.Reload = f.Reload || other.Reload
 	f.Whole = f.Whole || other.Whole
 	for _, oid := range other.Relations {
 		if !slices.Contains(f.Relations, oid) {

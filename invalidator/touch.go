@@ -15,6 +15,7 @@ type Touched struct {
 	Cluster     bool     // every database of the server (roles, databases)
 	Settings    bool     // settings of this session, its search path's schemas counted in
 	AllSettings bool     // the same of every session
+	Reload      bool     // the server reads its configuration again, a moment later and whatever becomes of the transaction
 	Temp        bool     // temporary relations of this session come or go
 	Locks       bool     // rows or relations are locked by a function
 	TempView    bool     // a temporary view was made: what its functions do is unknown, reading it may write

@@ -88,7 +88,7 @@ func (c *closure) setting(function string) {
 	case "set_limit": // of pg_trgm. Nobody follows what it sets: Temp has the session's state read anew
 		c.touched.Settings, c.touched.Temp = true, true
 	case "pg_reload_conf":
-		c.touched.AllSettings = true
+		c.touched.AllSettings, c.touched.Reload = true, true
 	}
 }
 

@@ -95,6 +95,7 @@ func (c *closure) userFunction(f *catalog.Function, p *path) {
 		c.trusting.userFunction(f, p)
 		c.touched.Settings = c.touched.Settings || c.trusting.touched.Settings
 		c.touched.AllSettings = c.touched.AllSettings || c.trusting.touched.AllSettings
+		c.touched.Reload = c.touched.Reload || c.trusting.touched.Reload
 		c.touched.Locks = c.touched.Locks || c.trusting.touched.Locks
 	default:
 		outer := c.inside
@@ -193,6 +194,7 @@ func (c *closure) merge(o *closure) {
 	t.Definition = t.Definition || o.touched.Definition && c.trusts == nil
 	t.Settings = t.Settings || o.touched.Settings
 	t.AllSettings = t.AllSettings || o.touched.AllSettings
+	t.Reload = t.Reload || o.touched.Reload
 	t.Locks = t.Locks || o.touched.Locks
 	changed := c.changed
 	if c.trusts != nil {

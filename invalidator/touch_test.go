@@ -279,7 +279,7 @@ func TestTouchesWithoutRows(t *testing.T) {
 		{"DISCARD ALL", Touched{Settings: true, Temp: true}},
 		{"SELECT set_config('a.b', 'c', false)", Touched{Settings: true}},
 		{"SELECT set_limit(0.5)", Touched{Settings: true, Temp: true}},
-		{"SELECT pg_reload_conf()", Touched{AllSettings: true}},
+		{"SELECT pg_reload_conf()", Touched{AllSettings: true, Reload: true}},
 		{"CREATE TEMP TABLE x (id int)", Touched{Temp: true, Settings: true}},
 		{"CREATE TEMP VIEW x AS SELECT writes(1)", Touched{Temp: true, Settings: true, TempView: true}},
 

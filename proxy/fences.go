@@ -57,7 +57,7 @@ func (s *session) foresee(p *plan) {
 	if known && !inBlock {
 		f.blockFence = nil // of a block that has ended
 	}
-	if inBlock && !p.ends {
+	if inBlock && !p.ends && !p.touched.Reload {
 		if touches == nil {
 			return
 		}
@@ -206,19 +206,19 @@ func (s *session) fenceOf(p *plan) *invalidator.Fence {
 	}
 	t := &p.touched
 	fence := &invalidator.Fence{
-		Definition: t.Definition, Cluster: t.Cluster, Settings: t.AllSettings,
+		Definition: t.Definition, Cluster: t.Cluster || t.Reload, Settings: t.AllSettings, Reload: t.Reload,
 		Undone: undoable(p.statement) && (!t.Whole || t.Missing) && !t.Definition && !t.Cluster && !t.AllSettings,
 	}
 	if fence.Whole = t.Whole || t.Definition; !fence.Whole {
 		fence.Relations = slices.Clone(t.Relations)
 	}
 	fence.Add(s.srv.slots, p.writeSlots...)
-	if p.touched.Cluster {
+	if fence.Cluster {
 		for _, d := range s.srv.allDatabases() {
 			fence.Add(s.srv.slots, d.slot, d.defining)
 		}
 	}
-	if len(p.writeSlots) == 0 {
+	if len(p.writeSlots) == 0 || t.Reload {
 		fence.AddWhole(s.srv.slots, s.frontend.database.slot, s.frontend.database.defining)
 	}
 	return fence
@@ -266,6 +266,11 @@ func (s *session) release(fence *invalidator.Fence, status byte) {
 // invalid before the first entry can be judged by it.
 func (srv *Server) releaseFence(d *database, fence *invalidator.Fence) {
 	source := sourceInBand
+	if fence.Reload {
+		fence.Reload = false
+		srv.work.Go(func() { srv.awaitReload(d, fence) })
+		return
+	}
 	if fence.Settings {
 		srv.settingsEpoch.Add(1)
 	}

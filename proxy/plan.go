@@ -71,7 +71,7 @@ func (srv *Server) newPlan(statement *parser.Statement, sc *scope, d *database) 
 
 	command := statement.Single()
 	read := command != nil && command.Kind == parser.KindSelect
-	p.pure = len(p.writeSlots) == 0 && !p.touched.Settings && !p.touched.Definition && !p.touched.Locks &&
+	p.pure = len(p.writeSlots) == 0 && !p.touched.Settings && !p.touched.Definition && !p.touched.Locks && !p.touched.AllSettings &&
 		(statement.Err == nil && len(statement.Commands) == 0 || read && !command.Locking && !command.Into)
 	p.begins = command != nil && command.Kind == parser.KindBegin &&
 		(command.Isolation == "" || command.Isolation == "read committed" || command.Isolation == "read uncommitted")

@@ -1,8 +1,12 @@
 package proxy_test
 
 import (
+	"strconv"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/pgrecall/pgrecall/internal/pgtest"
 	"github.com/pgrecall/pgrecall/proxy"
@@ -75,4 +79,77 @@ func TestReloadPastItInAFleet(t *testing.T) {
 			t.Errorf("a session with search_path %s reads %s.item", value(t, two, "SHOW search_path"), got)
 		}
 	}
+}
+
+// TestReloadThroughIt: pg_reload_conf() returns before the postmaster and the backends have read the files. A session whose settings are asked for
+// in between keeps those of before, and what it reads must not stay in the cache under them.
+func TestReloadThroughIt(t *testing.T) {
+	for how, c := range map[string]struct {
+		database string
+		reload   []string
+	}{
+		"alone":                 {"postgres", []string{"SELECT pg_reload_conf()"}},
+		"rolled back":           {"postgres", []string{"BEGIN", "SELECT pg_reload_conf()", "ROLLBACK"}},
+		"from another database": {"template1", []string{"SELECT pg_reload_conf()"}},
+	} {
+		t.Run(how, func(t *testing.T) {
+			dsn := pgtest.Start(t).DSN("postgres")
+			r := startOn(t, dsn, func(o *proxy.Options) { o.CatalogInterval = time.Hour }, twoItems[:]...)
+			reloadThrough(t, r.connect(simple, "dbname="+c.database), r, c.reload...)
+		})
+	}
+}
+
+// TestReloadThroughAnother: the same through another process of a fleet.
+func TestReloadThroughAnother(t *testing.T) {
+	dsn, server := pgtest.Start(t).DSN("postgres"), pgtest.StartRedis(t)
+	past := dial(t, dsn)
+	for _, sql := range twoItems {
+		mustExec(t, past, sql)
+	}
+	never := func(o *proxy.Options) { o.CatalogInterval = time.Hour }
+	reloadThrough(t, joinFleet(t, dsn, server, never).connect(simple), joinFleet(t, dsn, server, never), "SELECT pg_reload_conf()")
+}
+
+// reloadThrough has the configuration reloaded by the operator, and reads through a process while and after that happens.
+func reloadThrough(t *testing.T, operator *pgx.Conn, r *running, reload ...string) {
+	t.Helper()
+	one, two, past := r.connect(simple), r.connect(simple), r.direct()
+	postmaster, err := strconv.Atoi(value(t, past, "SELECT split_part(pg_read_file('postmaster.pid'), E'\\n', 1)"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const read = "SELECT v FROM item"
+	mustExec(t, two, `SET search_path = "$user", public`)
+	value(t, two, "SELECT v FROM item WHERE true")
+	mustExec(t, past, "ALTER SYSTEM SET search_path = 'other'")
+	resume := func() { _ = syscall.Kill(postmaster, syscall.SIGCONT) }
+	t.Cleanup(resume)
+	if err := syscall.Kill(postmaster, syscall.SIGSTOP); err != nil { // it is slow
+		t.Fatal(err)
+	}
+	for _, sql := range reload {
+		mustExec(t, operator, sql)
+	}
+	probes := r.probes(t)
+	value(t, one, "SELECT v FROM item WHERE true")
+	if r.probes(t) == probes {
+		t.Fatal("the settings were not asked for")
+	}
+	resume()
+	eventually(t, "the new path has reached the session", func() bool { return value(t, one, "SHOW search_path") == "other" })
+	check := func() {
+		t.Helper()
+		if got := value(t, one, read); got != "other" {
+			t.Errorf("%s.item with search_path = other", got)
+		}
+		if got := value(t, two, read); got != "public" {
+			t.Errorf("a session with search_path %s reads %s.item", value(t, two, "SHOW search_path"), got)
+		}
+	}
+	eventually(t, "both read from the cache", func() bool {
+		before := r.hits()
+		check()
+		return t.Failed() || r.hits() == before+2
+	})
 }
