@@ -42,6 +42,44 @@ func TestReloadPastIt(t *testing.T) {
 	}
 }
 
+// TestReloadWhileAMissWaits: a session that waits for another one's result while a reload is noticed goes to the server afterwards, which
+// answers under the new settings. Its key is of the old ones.
+func TestReloadWhileAMissWaits(t *testing.T) {
+	r := startOn(t, pgtest.Start(t).DSN("postgres"), func(o *proxy.Options) { o.Limits.FlightWait = 20 * time.Second }, twoItems[:]...)
+	leader, follower, noticing, two := r.connect(simple), r.connect(simple), r.connect(simple), r.connect(simple)
+	past, locker := r.direct(), r.direct()
+	const read = "SELECT '', v FROM item"
+	for _, c := range []*pgx.Conn{leader, follower} {
+		value(t, c, "SELECT v FROM item WHERE true")
+	}
+	mustExec(t, two, `SET search_path = "$user", public`)
+	mustExec(t, locker, "BEGIN")
+	mustExec(t, locker, "LOCK TABLE public.item")
+	first := ask(leader, read)
+	waits(t, past, "1")
+	second := ask(follower, read)
+	mustExec(t, past, "ALTER SYSTEM SET search_path = 'other'")
+	mustExec(t, past, "SELECT pg_reload_conf()")
+	for range 2 { // see TestWatcherTellsTwiceOfAReload of package catalog
+		probes := r.probes(t)
+		eventually(t, "pgrecall has noticed", func() bool {
+			value(t, noticing, "SELECT v FROM other.item")
+			return r.probes(t) > probes
+		})
+	}
+	mustExec(t, locker, "COMMIT")
+	for _, a := range []answer{<-first, <-second} {
+		if a.err != nil {
+			t.Fatal(a.err)
+		}
+	}
+	for range 3 {
+		if a := <-ask(two, read); a.err != nil || a.got != "public" {
+			t.Errorf("a session with search_path %s reads %s.item, error %v", value(t, two, "SHOW search_path"), a.got, a.err)
+		}
+	}
+}
+
 // TestReloadPastItInAFleet: the same by way of L2, after both processes have noticed.
 func TestReloadPastItInAFleet(t *testing.T) {
 	dsn, server := pgtest.Start(t).DSN("postgres"), pgtest.StartRedis(t)
