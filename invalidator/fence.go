@@ -22,6 +22,9 @@ type Fence struct {
 	// Reload is set when the server was asked to read its configuration again: the fence's owner keeps it up until that is done.
 	Reload bool
 
+	// MayDefine is set when definitions may change unseen: nobody knows what the write does.
+	MayDefine bool
+
 	// Whole and Relations say the same as the slots by names that other processes know: everything in the session's database, or OIDs
 	// in it.
 	Whole     bool
@@ -56,10 +59,16 @@ next:
 	}
 }
 
-// AddWhole is Add for the slots that stand for everything in the session's database.
-func (f *Fence) AddWhole(s *Slots, slots ...Slot) {
+// AddWhole is Add for the slot that stands for everything in the session's database.
+func (f *Fence) AddWhole(s *Slots, database Slot) {
 	f.Whole = true
-	f.Add(s, slots...)
+	f.Add(s, database)
+}
+
+// AddUnknown is AddWhole for a write that may change definitions, too, whose slot is the other one.
+func (f *Fence) AddUnknown(s *Slots, database, definitions Slot) {
+	f.Whole, f.MayDefine = true, true
+	f.Add(s, database, definitions)
 }
 
 // Empty tells whether the fence covers nothing.
@@ -92,6 +101,7 @@ func (f *Fence) Merge(s *Slots, other *Fence) {
 	f.Settings = f.Settings || other.Settings
 	f.Reload = f.Reload || other.Reload
 	f.Whole = f.Whole || other.Whole
+	f.MayDefine = f.MayDefine || other.MayDefine
 	for _, oid := range other.Relations {
 		if !slices.Contains(f.Relations, oid) {
 			f.Relations = append(f.Relations, oid)
@@ -138,7 +148,7 @@ func (f *Fence) Release(s *Slots, changed bool) {
 	switch {
 	case changed && f.Cluster:
 		s.WidenAll()
-	case changed && (f.Definition || f.Whole): // what may change anything may change definitions
+	case changed && (f.Definition || f.MayDefine):
 		s.Widen(f.database.Slot)
 	}
 	for _, slot := range f.slots {

@@ -78,7 +78,7 @@ func (s *session) foresee(p *plan) {
 		touches.Merge(s.srv.slots, f.blockFence)
 		f.blockFence = nil
 		if f.blockOn == nil || f.blockOn != f.database.snapshot() {
-			touches.AddWhole(s.srv.slots, f.database.slot, f.database.defining) // what a trigger made since then touches is not known
+			touches.AddUnknown(s.srv.slots, f.database.slot, f.database.defining) // what a trigger made since then touches is not known
 		}
 	}
 	if touches == nil {
@@ -88,7 +88,7 @@ func (s *session) foresee(p *plan) {
 	touches.Raise(s.srv.slots, f.database.slot)
 	switch {
 	case p.snapshot == nil || p.snapshot != f.database.snapshot():
-		touches.AddWhole(s.srv.slots, f.database.slot, f.database.defining)
+		touches.AddUnknown(s.srv.slots, f.database.slot, f.database.defining)
 	case invalidator.Fenced(s.srv.slots.Load(f.database.defining)):
 		// Definitions change at this moment. This write changes none, so that the next one need not touch everything because of it: writes
 		// that overlap would keep everything fenced for ever.
@@ -219,7 +219,7 @@ func (s *session) fenceOf(p *plan) *invalidator.Fence {
 		}
 	}
 	if len(p.writeSlots) == 0 || t.Reload {
-		fence.AddWhole(s.srv.slots, s.frontend.database.slot, s.frontend.database.defining)
+		fence.AddUnknown(s.srv.slots, s.frontend.database.slot, s.frontend.database.defining)
 	}
 	return fence
 }

@@ -384,7 +384,7 @@ func (s *session) confuse(typ byte, why string) {
 	s.srv.metrics.confused.Inc()
 	s.srv.Logger.Error("unexpected message from the upstream; this session is relayed without the cache from now on",
 		"type", string(rune(typ)), "why", why)
-	f := &invalidator.Fence{Whole: true}
+	f := &invalidator.Fence{Whole: true, MayDefine: true}
 	slot := s.srv.slots.Database(s.databaseName)
 	f.Add(s.srv.slots, slot, s.srv.slots.Definitions(s.databaseName))
 	f.Raise(s.srv.slots, slot)

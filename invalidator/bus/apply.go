@@ -236,7 +236,7 @@ func (b *Bus) effect(m *membership, e *event) {
 // raise puts up the fence of another process. The caller holds mu.
 func (b *Bus) raise(name token, e *event) {
 	t := &e.tags
-	r := &remoteFence{fence: &invalidator.Fence{Whole: t.Whole, Definition: t.Definition, Cluster: t.Cluster}, tags: e.tags, since: time.Now(), at: b.clock.now()}
+	r := &remoteFence{fence: &invalidator.Fence{Whole: t.Whole, MayDefine: t.Whole, Definition: t.Definition, Cluster: t.Cluster}, tags: e.tags, since: time.Now(), at: b.clock.now()}
 	r.fence.Add(b.Slots, b.slots(e.tags)...)
 	r.fence.Raise(b.Slots, b.Slots.Database(e.tags.Database))
 	b.remote[name] = r
