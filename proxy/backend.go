@@ -187,7 +187,7 @@ func (s *session) deliver(chunk []byte) error {
 		s.answers.Add(uint32(b.delivered))
 		b.delivered = 0
 	}
-	idle := s.pending.Load() <= s.background.Load() && b.status == wire.StatusIdle
+	idle := s.pending.Load() <= s.background.Load() && b.status == wire.StatusIdle && s.wait.Load() == nil
 	s.clientMutex.Unlock()
 	if err == nil && idle && s.closing.Load() {
 		s.goodbye()

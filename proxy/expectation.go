@@ -55,6 +55,7 @@ type aside struct {
 	standIn      *standIn // may answer in place of an error
 	renewal      *fill    // the answer is for it: a refresh
 	notice       []byte   // a NoticeResponse message that goes before the end of the answer
+	canceled     bool     // a message that is an error was sent in place of the client's
 }
 
 // noticed returns the end of an answer with the notice that goes before it, nil where there is none.

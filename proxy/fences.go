@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -68,7 +69,8 @@ func (s *session) foresee(p *plan) {
 		return
 	}
 	// A client that does not wait for answers may be in its block still, and this may be its COMMIT.
-	if (inBlock || !known && (p.ends || touches != nil)) && !f.blockFence.Empty() {
+	ofBlock := (inBlock || !known && (p.ends || touches != nil)) && !f.blockFence.Empty()
+	if ofBlock {
 		if c := p.statement.Single(); inBlock && c != nil && c.Kind == parser.KindRollback && !c.Chain {
 			return // nothing has happened
 		}
@@ -94,19 +96,45 @@ func (s *session) foresee(p *plan) {
 		// that overlap would keep everything fenced for ever.
 		touches.AddWhole(s.srv.slots, f.database.slot)
 	}
-	sent := s.announce(touches)
-	if sent && !touches.Whole && touches.Widened(s.srv.slots) { // while the others were told: they may have heard of the definitions first
+	err := s.announce(touches)
+	if err == nil && !touches.Whole && touches.Widened(s.srv.slots) { // while the others were told: they may have heard of the definitions first
 		touches.AddWhole(s.srv.slots, f.database.slot)
-		sent = s.announce(touches)
+		err = s.announce(touches)
 	}
-	if !sent {
-		_ = s.upstream.Close() // the session has ended; the write is not sent
+	if err != nil {
+		s.unforeseen(touches, ofBlock, errors.Is(err, errCancelRequest))
 	}
 	if f.openFence == nil {
 		f.openFence = touches
 		return
 	}
 	f.openFence.Merge(s.srv.slots, touches)
+}
+
+// unforeseen does what has to be done when a statement is not sent after all, because of a cancel request or because the session ends. Its fence
+// stays up until the server has answered what it gets in its place.
+func (s *session) unforeseen(touches *invalidator.Fence, ofBlock, canceled bool) {
+	f := &s.frontend
+	if !canceled {
+		if s.hangUp(); !ofBlock {
+			touches.Release(s.srv.slots, false)
+		}
+		return
+	}
+	f.canceled = true
+	if !ofBlock {
+		touches.Undone = true
+		return
+	}
+	// The block may be saved by ROLLBACK TO SAVEPOINT, and its COMMIT has to be announced, too.
+	f.blockFence = &invalidator.Fence{Definition: touches.Definition, Cluster: touches.Cluster, Settings: touches.Settings}
+	f.blockFence.AddUnknown(s.srv.slots, f.database.slot, f.database.defining)
+	if touches.Cluster {
+		for _, d := range s.srv.allDatabases() {
+			f.blockFence.Add(s.srv.slots, d.slot, d.defining)
+		}
+	}
+	f.blockOn = f.database.snapshot()
 }
 
 // foreseeSettings does what has to be done before a statement that may change settings.

@@ -87,48 +87,47 @@ func (a applier) Everything() {
 
 // announced is a fence of this process in the fleet's log.
 type announced struct {
-	srv      *Server
-	database string
-	token    *bus.Token
+	session *session
+	token   *bus.Token
 }
 
 // Release implements invalidator.Announcement.
-func (a announced) Release(changed bool) { a.srv.fleet.Release(a.token, changed) }
+func (a announced) Release(changed bool) { a.session.srv.fleet.Release(a.token, changed) }
 
-// Widen implements invalidator.Announcement.
+// Widen implements invalidator.Announcement. Where the session ends before the others know, its client is told nothing any more.
 func (a announced) Widen() invalidator.Announcement {
-	token, _ := a.srv.fleet.Fence(a.srv.ctx, bus.Tags{Database: a.database, Whole: true}, a.srv.strict)
-	return announced{a.srv, a.database, token}
+	s := a.session
+	ctx, _, end := s.beginWait()
+	defer end()
+	token, ok := s.srv.fleet.Fence(ctx, bus.Tags{Database: s.databaseName, Whole: true}, s.srv.strict)
+	if !ok {
+		s.kill()
+	}
+	return announced{s, token}
 }
 
-// sessionContext ends with a session.
-type sessionContext struct {
-	context.Context
-	done <-chan struct{}
-}
-
-func (c sessionContext) Done() <-chan struct{} { return c.done }
-
-func (c sessionContext) Err() error {
-	select {
-	case <-c.done:
-		return context.Canceled
-	default:
+// announce tells the fleet of a fence that is up here, and waits until the write can be sent. An error tells that it must not be: a cancel request came, or
+// the session has ended, or is to end.
+func (s *session) announce(fence *invalidator.Fence) error {
+	if s.srv.fleet == nil {
 		return nil
 	}
+	ctx, cancel, end := s.beginWait()
+	defer end()
+	s.wait.Store(&cancel)
+	defer s.wait.Store(nil)
+	s.announceUntil(ctx, fence)
+	return context.Cause(ctx)
 }
 
-// announce tells the fleet of a fence that is up here. False means that the session has ended and the write must not be sent.
-func (s *session) announce(fence *invalidator.Fence) bool {
-	if s.srv.fleet == nil {
-		return true
-	}
+// announceUntil returns when the others know of a fence, false when the context has ended before.
+func (s *session) announceUntil(ctx context.Context, fence *invalidator.Fence) bool {
 	tags := bus.Tags{
 		Database: s.databaseName, Relations: fence.Relations, Whole: fence.Whole,
 		Definition: fence.Definition, Cluster: fence.Cluster, Settings: fence.Settings, Backend: s.backendPID,
 	}
-	token, ok := s.srv.fleet.Fence(sessionContext{s.srv.ctx, s.done}, tags, s.srv.strict)
-	fence.Announced(announced{s.srv, s.databaseName, token})
+	token, ok := s.srv.fleet.Fence(ctx, tags, s.srv.strict)
+	fence.Announced(announced{s, token})
 	return ok
 }
 

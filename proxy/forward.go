@@ -130,6 +130,11 @@ func (s *session) forwardBind(message []byte, whole bool) {
 			s.foresee(s.planOf(po.prepared))
 		}
 	}
+	if whole && f.takeCanceled() {
+		s.push(expectation{kind: expectBind, aside: (*aside)(nil).unsent()})
+		s.sendInstead(len(message), unsentExtended)
+		return
+	}
 	s.push(expectation{kind: expectBind})
 }
 
@@ -211,6 +216,12 @@ func (s *session) forwardExecute(scan *wire.Scanner, size int) {
 	s.foresee(p)
 	e.aside = s.attach(e.aside.with(in))
 	e.ending = f.takeEnding()
+	if f.takeCanceled() {
+		e.aside, e.sent = e.aside.unsent(), s.now()
+		s.push(e)
+		s.sendInstead(size, unsentExtended)
+		return
+	}
 	if c := p.statement.Single(); c != nil && c.CopyIn && c.Kind == parser.KindWrite {
 		s.forwardCopyIn(e, size)
 		return
@@ -232,6 +243,6 @@ func (s *session) forwardCopyIn(e expectation, size int) {
 	select {
 	case typ := <-gate:
 		f.copyIn = typ == wire.CopyInResponse
-	case <-s.done:
+	case <-s.life.Done():
 	}
 }

@@ -161,7 +161,7 @@ func (s *session) authenticated(typ byte, size int) bool {
 	select {
 	case <-s.authOK:
 		return true
-	case <-s.done:
+	case <-s.life.Done():
 	case <-patience.C: // the server waits for a password, the client for an answer
 		s.fatal(wire.Fields{Severity: wire.SeverityFatal, Code: codeProtocolViolation, Message: "pgrecall: expected a password response"})
 	}
@@ -234,7 +234,10 @@ func (s *session) frontendMessage(typ byte, size int) (stop bool) {
 		s.startCycle()
 		s.foresee(nil)
 	}
-	return false
+	if f.canceled {
+		s.revoke()
+	}
+	return f.canceled
 }
 
 // oversized handles the head of a message that is too long to be held: it is passed on as it comes.
@@ -272,6 +275,9 @@ func (s *session) oversized(typ byte, head []byte) {
 	case wire.CopyData:
 	default:
 		s.foresee(nil)
+	}
+	if f.canceled {
+		s.revoke()
 	}
 }
 

@@ -83,6 +83,12 @@ func (s *session) handleQuery(message []byte) {
 		s.keepFill(filled{fill: fl, text: append([]byte(nil), text...)})
 	}
 	e.fence, e.ending, e.aside, e.sent = f.takeFence(), f.takeEnding(), s.attach(e.aside), s.now()
+	if f.takeCanceled() {
+		e.aside = e.aside.unsent()
+		s.push(e)
+		s.sendInstead(len(message), unsentQuery)
+		return
+	}
 	s.push(e)
 }
 

@@ -128,6 +128,9 @@ func (s *session) backendMessage(typ byte, message []byte) (swallow bool, replac
 			replace = answer
 		}
 		s.refuted(e, message)
+		if e.aside != nil && e.aside.canceled && message != nil && !b.saidFatal {
+			replace = canceledMessage
+		}
 		swallow = s.errorResponse() && !b.saidFatal
 	case wire.ParseComplete:
 		swallow = s.popKind(typ, expectParse)
@@ -388,7 +391,13 @@ func (s *session) confuse(typ byte, why string) {
 	slot := s.srv.slots.Database(s.databaseName)
 	f.Add(s.srv.slots, slot, s.srv.slots.Definitions(s.databaseName))
 	f.Raise(s.srv.slots, slot)
-	_ = s.announce(f) // where it is false the session has ended, and the fence goes to the orphans
+	if s.srv.fleet != nil {
+		ctx, _, end := s.beginWait()
+		if !s.announceUntil(ctx, f) {
+			s.kill() // the client sees nothing any more, and the fence goes to the orphans
+		}
+		end()
+	}
 	if s.backend.heldFence == nil {
 		s.backend.heldFence = &invalidator.Fence{}
 	}

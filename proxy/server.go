@@ -225,6 +225,8 @@ func (srv *Server) serve(conn net.Conn) {
 		_ = tcp.SetKeepAlive(true)
 	}
 	s := &session{srv: srv, raw: conn, client: conn, done: make(chan struct{})}
+	s.life, s.die = context.WithCancel(srv.ctx)
+	defer s.die()
 	if !srv.enter(s) {
 		return
 	}

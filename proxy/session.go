@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -28,7 +29,9 @@ type session struct {
 	cancelKey    string    // body of BackendKeyData; written before the session is found by it
 	backendPID   uint32
 
-	done     chan struct{} // closed when the relay ends
+	life     context.Context    // ends with the session, or when it has to end
+	die      context.CancelFunc // ends life
+	done     chan struct{}      // closed when the relay ends
 	doneOnce sync.Once
 	authOK   chan struct{} // closed at AuthenticationOk
 
@@ -54,6 +57,8 @@ type session struct {
 	waiting       atomic.Bool // in a flight of another session
 	wasCancelled  atomic.Bool // ... and a cancel request came
 	interrupt     chan struct{}
+	wait          atomic.Pointer[context.CancelCauseFunc] // of the frontend side's wait for the fleet, nil while there is none
+	revoked       atomic.Bool                             // a cancel request ended such a wait, and the session with it
 
 	frontend frontend
 	backend  backend
@@ -105,6 +110,7 @@ type frontend struct {
 	blockFence    *invalidator.Fence // what the open block wrote: fenced when it may commit
 	blockOn       *catalog.Snapshot  // catalog that blockFence was computed with
 	openFence     *invalidator.Fence // raised, waits for the Sync that ends its cycle
+	canceled      bool               // the statement that was foreseen last must not be sent
 
 	statements map[string]*prepared // named ones
 	unnamed    *prepared
@@ -174,6 +180,7 @@ const drainTime = 5 * time.Second
 func (s *session) end() {
 	s.doneOnce.Do(func() {
 		close(s.done)
+		s.die() // before mu is waited for: a wait may hold it
 		s.mu.Lock()
 		s.notFull.Broadcast()
 		s.mu.Unlock()
@@ -201,6 +208,9 @@ func (s *session) upstreamGone(err error) {
 	case s.backend.saidFatal || s.backend.torn:
 	case s.violated.Load():
 		s.fatal(wire.Fields{Severity: wire.SeverityFatal, Code: codeProtocolViolation, Message: "pgrecall: invalid message length"})
+	case s.revoked.Load():
+		s.fatal(wire.Fields{Severity: wire.SeverityFatal, Code: codeQueryCanceled, Message: "pgrecall: canceling statement due to user request",
+			Detail: "The statement waited for the other pgrecalls. It was not sent to the server."})
 	case !s.leaving.Load():
 		f := wire.Fields{Severity: wire.SeverityFatal, Code: codeConnectionFailure, Message: "pgrecall: the upstream server closed the connection unexpectedly",
 			Hint: "Connect again; whether the last statement took effect is not known."}
@@ -314,7 +324,7 @@ func (s *session) closeWhenIdle() {
 	if !s.clientMutex.TryLock() { // somebody writes to the client: it is not idle
 		return
 	}
-	idle := s.pending.Load() <= s.background.Load() && byte(s.status.Load()) != wire.StatusInTransaction && byte(s.status.Load()) != wire.StatusFailed
+	idle := s.pending.Load() <= s.background.Load() && byte(s.status.Load()) != wire.StatusInTransaction && byte(s.status.Load()) != wire.StatusFailed && s.wait.Load() == nil
 	s.clientMutex.Unlock()
 	if idle {
 		s.goodbye()
@@ -327,11 +337,17 @@ func (s *session) goodbye() {
 	s.kill()
 }
 
-// kill closes the client's connection; the session's goroutines then end.
-func (s *session) kill() { _ = s.raw.Close() }
+// kill closes the client's connection and ends waits for the fleet; the session's goroutines then end.
+func (s *session) kill() {
+	_ = s.raw.Close()
+	s.die()
+}
 
-// cancelWait wakes the session when it waits for the result of another one.
+// cancelWait wakes the session when it waits for the result of another one, or for the fleet.
 func (s *session) cancelWait() {
+	if cancel := s.wait.Load(); cancel != nil {
+		(*cancel)(errCancelRequest)
+	}
 	if s.waiting.Load() {
 		s.wasCancelled.Store(true)
 		select {

@@ -129,7 +129,7 @@ func (s *session) learnScope(need *plan) {
 	}
 	select {
 	case <-p.done:
-	case <-s.done:
+	case <-s.life.Done():
 		return
 	}
 	if p.result == nil || s.settingsDirty.Load() {

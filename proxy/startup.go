@@ -41,7 +41,7 @@ func (s *session) run() {
 			Hint: "Raise limits.max_connections, or close idle connections."})
 		return
 	}
-	s.upstream, err = s.srv.dialUpstream(s.srv.ctx)
+	s.upstream, err = s.srv.dialUpstream(s.life)
 	if err != nil {
 		s.srv.Logger.Error("cannot reach the upstream", "error", err, "client", s.client.RemoteAddr().String())
 		s.fatal(wire.Fields{Severity: wire.SeverityFatal, Code: codeCannotConnect, Message: "pgrecall: could not connect to the upstream server",

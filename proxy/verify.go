@@ -103,7 +103,7 @@ func (s *session) verifyFill() {
 	}
 	select {
 	case <-v.done:
-	case <-s.done:
+	case <-s.life.Done():
 	}
 }
 

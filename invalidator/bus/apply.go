@@ -17,7 +17,7 @@ var errNoMember = errors.New("no member any more")
 
 // runReader applies the log as it grows, and takes what others acknowledge.
 func (b *Bus) runReader(ctx context.Context, m *membership) {
-	block := max(b.Lease/2, 10*time.Millisecond)
+	block := min(max(b.Lease/2, 10*time.Millisecond), time.Second/2) // Leave has to wait for it
 	acks, heard := b.ackKey(b.process), "0-0"
 	for ctx.Err() == nil {
 		p := b.history.position.Load()
