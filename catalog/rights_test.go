@@ -45,26 +45,3 @@ CREATE MATERIALIZED VIEW m AS SELECT id FROM docs; CREATE UNIQUE INDEX ON m (id)
 		})
 	}
 }
-
-// TestNothingLeftButCounters: what was so for a moment is noticed, if nothing is left of it but the server's counters (since version 15).
-func TestNothingLeftButCounters(t *testing.T) {
-	dsn := pgtest.Start(t).NewDatabase(t)
-	conn, past := connect(t, dsn), connect(t, dsn)
-	execute(t, past, "CREATE ROLE reader; CREATE ROLE team; CREATE TABLE t (id int)")
-	execute(t, past, "SELECT pg_stat_force_next_flush()") // or it would be reported within 10 s
-	for _, script := range []string{
-		"GRANT team TO reader; REVOKE team FROM reader", "ALTER ROLE reader BYPASSRLS; ALTER ROLE reader NOBYPASSRLS",
-		"CREATE POLICY p ON t USING (true); DROP POLICY p ON t",
-	} {
-		before, _ := look(t, conn, nil)
-		execute(t, past, script)
-		execute(t, past, "SELECT pg_stat_force_next_flush()")
-		if after, _ := look(t, conn, before); after.Snapshot().Under == before.Snapshot().Under {
-			t.Errorf("not noticed: %s", script)
-		}
-	}
-	before, _ := look(t, conn, nil)
-	if after, loaded := look(t, conn, before); loaded || after.Snapshot().Under != before.Snapshot().Under {
-		t.Error("something else counts")
-	}
-}

@@ -14,7 +14,7 @@ type serverState struct {
 	configuration string // pg_conf_load_time: the configuration files were read again
 	identity      identity
 	settings      string // ALTER ROLE ... SET, ALTER DATABASE ... SET
-	roles         string // attributes of roles, memberships, and how often they and policies were changed
+	roles         string // attributes of roles, memberships
 }
 
 // under returns Snapshot.Under.
@@ -61,20 +61,11 @@ const identityColumns = `pg_postmaster_start_time()::text,
                         min(pid)::text, '') FROM pg_stat_activity WHERE datid IS NULL AND usesysid IS NULL),
        (SELECT oid::text FROM pg_database WHERE datname = current_database())`
 
-// changes counts the rows that were written to catalogs of rights: a role that was granted and revoked, a policy that was
-// made and dropped, BYPASSRLS for a moment leave no other trace. Sessions report what they wrote at the end of a statement, if their last report is a
-// second old, or after 10 s of rest, or when they end (pgstat_report_stat in utils/activity/pgstat.c). Up to version 14 a session that rests
-// does not report, and packets may be lost: the counters aren't read there.
-const changes = `CASE WHEN current_setting('server_version_num')::int4 >= 150000 THEN (
-         SELECT string_agg(concat_ws(',', pg_stat_get_tuples_inserted(o), pg_stat_get_tuples_updated(o), pg_stat_get_tuples_deleted(o)), ' ')
-           FROM unnest('{pg_authid,pg_auth_members,pg_policy}'::regclass[]) o) ELSE '' END`
-
 const stateQuery = `
 SELECT pg_conf_load_time()::text, ` + identityColumns + `,
        (SELECT coalesce(md5(string_agg(s::text, ',' ORDER BY s.setdatabase, s.setrole)), '') FROM pg_db_role_setting s),
        (SELECT coalesce(md5(string_agg(r::text, ',' ORDER BY r.oid)), '') FROM pg_roles r) ||
-       (SELECT coalesce(md5(string_agg(concat(m, ' ', m.xmin), ',' ORDER BY m::text)), '') FROM pg_auth_members m) || ' ' ||
-       ` + changes + `,
+       (SELECT coalesce(md5(string_agg(concat(m, ' ', m.xmin), ',' ORDER BY m::text)), '') FROM pg_auth_members m),
        CASE WHEN pg_is_in_recovery() THEN '' ELSE pg_current_snapshot()::text END`
 
 // parseState reads a row of stateQuery. transactions is the list of those that were running, and the next one to come: while it is

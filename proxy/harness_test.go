@@ -45,7 +45,6 @@ func startOn(tb testing.TB, dsn string, change func(*proxy.Options), setup ...st
 	for _, statement := range setup {
 		mustExec(tb, direct, statement)
 	}
-	mustExec(tb, direct, "SELECT pg_stat_force_next_flush()") // changes of rights are noticed by counters, too
 	r.serve(config, change)
 	if r.HasAccount && r.CacheMode != "off" {
 		r.Watch(r.Database)

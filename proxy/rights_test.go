@@ -7,7 +7,7 @@ import (
 )
 
 // TestRightsChangedPastPgrecall: what changes, past pgrecall, which rows a role may see or what built-in objects do is noticed when pgrecall has looked
-// again; a right that was given for a moment, too, if only the row's version or the server's counters tell of it.
+// again; a right that was given for a moment, too, if only the row's version tells of it.
 func TestRightsChangedPastPgrecall(t *testing.T) {
 	r := start(t,
 		"DROP ROLE IF EXISTS rights_reader, rights_team", "CREATE ROLE rights_reader", "CREATE ROLE rights_team",
@@ -29,8 +29,6 @@ func TestRightsChangedPastPgrecall(t *testing.T) {
 		{"invoker", "", "SELECT count(*)::text FROM v", "ALTER VIEW v SET (security_invoker = true)"},
 		{"text search", "", "SELECT to_tsvector('english', 'cats')::text FROM docs", "ALTER TEXT SEARCH CONFIGURATION english ALTER MAPPING FOR asciiword WITH simple"},
 		{"row security", "ALTER TABLE docs DISABLE ROW LEVEL SECURITY", "SELECT count(*)::text FROM docs", "ALTER TABLE docs ENABLE ROW LEVEL SECURITY"},
-		{"membership", "GRANT rights_team TO rights_reader", "SELECT count(*)::text FROM docs WHERE true", "REVOKE rights_team FROM rights_reader"},
-		{"attribute", "ALTER ROLE rights_reader BYPASSRLS", "SELECT count(*)::text FROM docs WHERE id > 0", "ALTER ROLE rights_reader NOBYPASSRLS"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if test.given != "" {
@@ -40,7 +38,6 @@ func TestRightsChangedPastPgrecall(t *testing.T) {
 			}
 			before := value(t, c, test.read)
 			mustExec(t, past, test.taken)
-			mustExec(t, past, "SELECT pg_stat_force_next_flush()") // or the counters were told within 10 s
 			want := value(t, asked, test.read)
 			if before == want {
 				t.Fatalf("%s changes nothing", test.taken)
