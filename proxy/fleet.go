@@ -43,10 +43,18 @@ func (srv *Server) AwaitFleet(ctx context.Context) bool {
 	return srv.fleet == nil || srv.fleet.AwaitStart(ctx)
 }
 
+// leaveTimeout is the least time that there is to tell the others: sessions may have used all of Shutdown's.
+const leaveTimeout = 500 * time.Millisecond
+
 // leaveFleet ends the membership after the last session.
 func (srv *Server) leaveFleet(ctx context.Context) {
 	if srv.fleet == nil {
 		return
+	}
+	if ctx.Err() != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
+		defer cancel()
 	}
 	if err := srv.fleet.Leave(ctx); err != nil {
 		srv.Logger.Warn("the other pgrecalls were not told that this one leaves; they find out by themselves", "error", err)

@@ -20,7 +20,8 @@ import (
 	"github.com/pgrecall/pgrecall/proxy"
 )
 
-// startFleet starts n proxies in front of one database, with one Redis.
+// startFleet starts n proxies in front of one database, with one Redis. The test runs beside others from here on: fleets mostly wait, for
+// leases and for a first proof of life.
 func startFleet(t *testing.T, n int, strict bool, schema ...string) ([]*running, *pgtest.Redis) {
 	t.Helper()
 	return startFleetWith(t, n, strict, unchanged, schema...)
@@ -37,7 +38,9 @@ func startFleetWith(t *testing.T, n int, strict bool, change func(*proxy.Options
 // startFleetOn is startFleetWith with other clients of Redis for the log.
 func startFleetOn(t *testing.T, n int, strict bool, connect func(admin *goredis.Client) *goredis.Client, change func(*proxy.Options), schema ...string) ([]*running, *pgtest.Redis) {
 	t.Helper()
-	dsn := pgtest.Shared(t).NewDatabase(t)
+	t.Parallel()
+	// Its own server: pgrecalls of other tests in front of the same one, which are no members of this fleet, would keep it from being certain.
+	dsn := pgtest.Start(t).NewDatabase(t)
 	server := pgtest.StartRedis(t)
 	admin := goredis.NewClient(&goredis.Options{Addr: server.Address()})
 	defer func() { _ = admin.Close() }()
@@ -91,6 +94,17 @@ func (r *running) stop(wait time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), wait)
 	defer cancel()
 	_ = r.Shutdown(ctx)
+}
+
+// TestShutdownOutOfTimeIsTold: the others need not find out by themselves, although a session took all of the time that there was.
+func TestShutdownOutOfTimeIsTold(t *testing.T) {
+	fleet, _ := startFleet(t, 2, true)
+	mustExec(t, fleet[1].connect(), "BEGIN")
+	fleet[1].stop(0)
+	eventually(t, "the other is alone", func() bool { return fleet[0].Status().Fleet.Members == 0 })
+	if s := fleet[0].Status().Fleet; s.Missing != 0 || !s.Live {
+		t.Errorf("%+v", s)
+	}
 }
 
 func TestFleetSeesWrites(t *testing.T) {
