@@ -2,6 +2,7 @@ package proxy_test
 
 import (
 	"context"
+	"flag"
 	"testing"
 	"time"
 
@@ -13,6 +14,10 @@ import (
 
 // TestMain demands that no test leaves a goroutine behind.
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "8"); err != nil { // whatever the number of processors: tests of fleets mostly wait
+		panic(err)
+	}
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/pgrecall/pgrecall/internal/pgtest.(*process).run"))
 }
 

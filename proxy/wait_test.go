@@ -15,11 +15,13 @@ import (
 // startWaiting starts a fleet of one whose writes wait: a new process must have shown for 1.25 leases.
 func startWaiting(t *testing.T, lease time.Duration) *running {
 	t.Helper()
-	t.Parallel()
 	fleet, _ := startFleetWith(t, 1, false, func(o *proxy.Options) {
 		o.Fleet.Bus.Lease, o.Fleet.Strict = lease, true
 	}, "CREATE TABLE t AS SELECT 0 AS n")
-	return fleet[0]
+	r := fleet[0]
+	eventually(t, "it is a member", func() bool { return r.Status().Fleet.Member })
+	r.waitReady() // again: without a catalog a read may be a write, and would wait as well
+	return r
 }
 
 // execute sends a statement without waiting, and returns once it waits for the fleet, as the announced fence of this number.

@@ -61,6 +61,13 @@ func (f *fleet) rests(l *load) {
 // goesOn waits until answers come out of L1, and until L2 has some.
 func (f *fleet) goesOn(l *load) {
 	f.t.Helper()
+	defer func() {
+		for i, m := range f.members {
+			if f.t.Failed() {
+				f.t.Logf("member %d: L2 %+v; fleet %+v", i, *m.Status().L2, *m.Status().Fleet)
+			}
+		}
+	}()
 	before := f.hits()
 	eventually(f.t, "hits again", func() bool { return f.hits() > before })
 	written := f.members[0].Status().L2.Store.Written
