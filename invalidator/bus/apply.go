@@ -197,8 +197,11 @@ func (b *Bus) effect(m *membership, e *event) {
 		case own && b.own[e.number] == nil && !pending:
 			// Its end has been read: Redis took up a call late that had been given up and made again.
 			b.enqueue(&queued{event: &event{kind: kindChanged, process: e.process, number: e.number, tags: e.tags}, down: name.String(), done: make(chan struct{})})
-		case !own && b.remote[name] == nil:
-			b.raise(name, e)
+		case own:
+		case b.remote[name] == nil:
+			b.raise(m.epoch, name, e)
+		default:
+			b.remote[name].epoch = m.epoch
 		}
 	case kindChanged, kindUnchanged:
 		switch {
@@ -229,14 +232,19 @@ func (b *Bus) effect(m *membership, e *event) {
 		}
 		b.missing(m, e.process)
 	case kindJoin:
+		for name, r := range b.remote {
+			if name.process == e.process && r.epoch != m.epoch { // it has just announced all that are up
+				b.lower(name, true)
+			}
+		}
 		b.wake() // to get to know it
 	}
 }
 
 // raise puts up the fence of another process. The caller holds mu.
-func (b *Bus) raise(name token, e *event) {
+func (b *Bus) raise(epoch uint64, name token, e *event) {
 	t := &e.tags
-	r := &remoteFence{fence: &invalidator.Fence{Whole: t.Whole, MayDefine: t.Whole, Definition: t.Definition, Cluster: t.Cluster}, tags: e.tags, since: time.Now(), at: b.clock.now()}
+	r := &remoteFence{epoch: epoch, fence: &invalidator.Fence{Whole: t.Whole, MayDefine: t.Whole, Definition: t.Definition, Cluster: t.Cluster}, tags: e.tags, since: time.Now(), at: b.clock.now()}
 	r.fence.Add(b.Slots, b.slots(e.tags)...)
 	r.fence.Raise(b.Slots, b.Slots.Database(e.tags.Database))
 	b.remote[name] = r

@@ -94,6 +94,7 @@ type Bus struct {
 	left   bool        // this process says that it writes nothing any more
 	member *membership // nil while this process is no member
 	lastID string      // of the membership before
+	joins  uint32      // tries
 	// witnessed is the epoch in which this process is a witness.
 	witnessed string
 	changed   chan struct{}
@@ -128,6 +129,7 @@ func (t token) String() string { return fmt.Sprintf("%08x-%016x", uint32(t.proce
 
 // remoteFence is a fence of another process that is up here, too.
 type remoteFence struct {
+	epoch uint64 // the last in which it was announced
 	fence *invalidator.Fence
 	tags  Tags
 	since time.Time

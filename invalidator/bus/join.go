@@ -22,8 +22,7 @@ const readCount = 1000
 func (b *Bus) join(parent context.Context) bool {
 	ctx, cancel := b.call(parent)
 	defer cancel()
-	id := memberID(b.process)
-	arguments, tokens, isolations := b.announcement(id)
+	id, arguments, tokens, isolations := b.announcement()
 	sent := b.clock.now()
 	list, err := b.scripts.join.Run(ctx, b.Redis, b.keys, arguments...).Slice()
 	if err != nil {
@@ -75,10 +74,13 @@ func (b *Bus) join(parent context.Context) bool {
 	return true
 }
 
-// announcement returns the script's arguments, the fences that they announce, and how much was done without the log by then.
-func (b *Bus) announcement(id string) ([]any, []*Token, uint64) {
+// announcement returns the name of a new membership, the script's arguments, the fences that they announce, and how much was done without the log
+// by then.
+func (b *Bus) announcement() (id string, arguments []any, tokens []*Token, isolations uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.joins++
+	id = memberID(b.process, b.joins)
 	level, all := "0", ""
 	if b.Strict {
 		level = "1"
@@ -88,16 +90,16 @@ func (b *Bus) announcement(id string) ([]any, []*Token, uint64) {
 		all = string(e.encode())
 	}
 	joined := event{kind: kindJoin, process: b.process}
-	arguments := []any{
+	arguments = []any{
 		strconv.FormatUint(random(), 10), random(), b.LogLength, id, b.lastID, level, joined.encode(), all, fmt.Sprintf("%08x-", uint32(b.process)), b.Lease.Milliseconds(),
 		b.witnessed,
 	}
-	tokens := make([]*Token, 0, len(b.own))
+	tokens = make([]*Token, 0, len(b.own))
 	for _, t := range b.own {
 		tokens = append(tokens, t)
 		arguments = append(arguments, t.name().String(), t.event(kindFence).encode())
 	}
-	return arguments, tokens, b.isolations
+	return id, arguments, tokens, b.isolations
 }
 
 // enter makes a membership the current one. It returns what was done without the log since the announcement, and has to be announced.
@@ -107,7 +109,7 @@ func (b *Bus) enter(m *membership, s *state, tokens []*Token, isolations uint64,
 	if b.closed {
 		return nil, false
 	}
-	b.takeFences(s)
+	b.takeFences(m.epoch, s)
 	b.learnLevels(s, m.id)
 	b.history.watched.Store(s.seq)
 	b.witness(m, s)
@@ -155,16 +157,23 @@ func (b *Bus) enter(m *membership, s *state, tokens []*Token, isolations uint64,
 }
 
 // takeFences puts up what is up in the fleet, and takes down what is no more. The caller holds mu.
-func (b *Bus) takeFences(s *state) {
+func (b *Bus) takeFences(epoch uint64, s *state) {
+	for _, r := range b.remote {
+		r.asked = false // what was sent to the log may be lost, or will not be read
+	}
 	for name, payload := range s.fences {
-		if name.process == b.process || b.remote[name] != nil {
+		if name.process == b.process {
+			continue
+		}
+		if r := b.remote[name]; r != nil {
+			r.epoch = epoch
 			continue
 		}
 		e, err := decode(payload)
 		if err != nil { // unknown means everything, for as long as it is up
 			e = event{process: name.process, number: name.number, tags: Tags{Whole: true, Cluster: true}}
 		}
-		b.raise(name, &e)
+		b.raise(epoch, name, &e)
 	}
 	members := map[Process]bool{}
 	for id := range s.members {

@@ -58,3 +58,84 @@ func TestRolledBackLog(t *testing.T) {
 		}
 	}
 }
+
+// TestFenceOfAnEpochThatIsOver: a fence that ended while its process was no member is in no log. It comes down where it was seen when the process is
+// back.
+func TestFenceOfAnEpochThatIsOver(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, 2)
+	writer, other := f.all[0], f.all[1]
+	over, under := writer.fence(7), writer.fence(8)
+	other.await("the fences are seen", func() bool { return other.fenced(7) && other.fenced(8) })
+	writer.link.set(true)
+	flushAll(t, f)
+	other.await("it is a member of the new epoch", func() bool { s := other.Stats(); return s.Member && s.Epochs > 0 })
+	if !other.fenced(7) {
+		t.Error("a fence came down whose process was not heard")
+	}
+	writer.Release(over, true)
+	writer.link.set(false)
+	for _, p := range f.all {
+		p.awaitLive()
+	}
+	other.await("the fence is down", func() bool { return !other.fenced(7) })
+	if !other.fenced(8) {
+		t.Error("a fence came down whose write is under way")
+	}
+	writer.Release(under, true)
+	other.await("the other one is down", func() bool { return !other.fenced(8) })
+}
+
+// TestEndOfAFenceOfTheDeadIsLost: who asked for it asks again.
+func TestEndOfAFenceOfTheDeadIsLost(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, 2)
+	dead, other := f.all[0], f.all[1]
+	f.change(func(r *register) { r.backends[7] = true })
+	token := dead.fence(7)
+	dead.kill(true)
+	other.await("it is gone", func() bool { return other.Stats().Members == 0 })
+	other.mu.Lock()
+	other.remote[token.name()].asked = true // and Redis lost the event with all others
+	other.mu.Unlock()
+	f.change(func(r *register) { delete(r.backends, 7) })
+	flushAll(t, f)
+	other.await("the fence is down", func() bool { return !other.fenced(7) })
+	other.awaitLive()
+}
+
+// flushAll makes Redis forget everything.
+func flushAll(t *testing.T, f *fleet) {
+	t.Helper()
+	client := redis.NewClient(&redis.Options{Addr: f.redis.Address()})
+	defer client.Close()
+	if err := client.FlushAll(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestJoinThatComesLate: the network holds a call back that the process has given up, and brings it when a later one has been answered. The fences that
+// were put up since then stay up.
+func TestJoinThatComesLate(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, 2)
+	one, other := f.all[0], f.all[1]
+	_, late, _, _ := one.announcement()
+	one.mu.Lock()
+	one.lose(one.member, "it tries once more")
+	one.mu.Unlock()
+	one.awaitLive()
+	token := one.fence(7)
+	if err := one.scripts.join.Run(t.Context(), one.Redis, one.keys, late...).Err(); err != nil {
+		t.Fatal(err)
+	}
+	end, err := one.client.HGet(t.Context(), one.keys[0], "seq").Uint64()
+	if err != nil {
+		t.Fatal(err)
+	}
+	other.await("the log is read", func() bool { return other.at().Seq >= end })
+	if !other.fenced(7) {
+		t.Error("the fence of a write that is under way came down")
+	}
+	one.Release(token, true)
+}

@@ -28,7 +28,10 @@ type memberState struct {
 	awaits                     bool // all that it writes waits for the members that want it
 }
 
-func memberID(p Process) string { return fmt.Sprintf("%08x-%016x", uint32(p), random()) }
+// memberID names the nth membership of a process. Later ones have greater names.
+func memberID(p Process, n uint32) string {
+	return fmt.Sprintf("%08x-%08x%08x", uint32(p), n, uint32(random()))
+}
 
 func processOf(id string) Process {
 	text, _, _ := strings.Cut(id, "-")

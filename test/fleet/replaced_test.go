@@ -64,7 +64,8 @@ func (f *fleet) goesOn(l *load) {
 	defer func() {
 		for i, m := range f.members {
 			if f.t.Failed() {
-				f.t.Logf("member %d: L2 %+v; fleet %+v", i, *m.Status().L2, *m.Status().Fleet)
+				s := m.Status()
+				f.t.Logf("member %d: ready: %v; L2 %+v; fleet %+v; %+v", i, m.Ready(), *s.L2, *s.Fleet, s)
 			}
 		}
 	}()
