@@ -135,7 +135,7 @@ func (m *Memcached) Kill(ctx context.Context) error {
 }
 
 // Pause stops the server's process without ending it, as [Redis.Pause].
-func (m *Memcached) Pause() error { return m.process.signal(syscall.SIGSTOP) }
+func (m *Memcached) Pause() error { return m.process.pause() }
 
 // Resume ends a pause.
 func (m *Memcached) Resume() error { return m.process.signal(syscall.SIGCONT) }

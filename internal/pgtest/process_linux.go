@@ -1,12 +1,15 @@
 package pgtest
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"syscall"
+	"time"
 )
 
 // process is a running server.
@@ -52,6 +55,46 @@ func (p *process) signal(s syscall.Signal) error {
 		return fmt.Errorf("signal process %d: %w", p.pid, err)
 	}
 	return nil
+}
+
+// pause stops the process, and returns when none of its threads runs any more: the signal itself is only delivered by then.
+func (p *process) pause() error {
+	if err := p.signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	deadline := time.Now().Add(startTimeout)
+	for {
+		stopped, err := p.stopped()
+		if stopped || err != nil {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("process %d goes on after SIGSTOP", p.pid)
+		}
+		time.Sleep(time.Millisecond) // the kernel tells a parent only, whose wait is another's
+	}
+}
+
+// stopped tells whether all threads are stopped, as a dead process's are (proc(5), /proc/pid/task/tid/stat).
+func (p *process) stopped() (bool, error) {
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.pid))
+	if err != nil {
+		return false, err
+	}
+	for _, file := range files {
+		stat, err := os.ReadFile(file)
+		if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
+			continue
+		}
+		if err != nil {
+			return false, err
+		}
+		after := stat[bytes.LastIndexByte(stat, ')')+1:]
+		if state := bytes.TrimSpace(after); len(state) > 0 && !bytes.ContainsAny(state[:1], "TtZX") {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // guard is a shell that outlives this process: when this process is gone, however it ended,

@@ -143,7 +143,7 @@ func (r *Redis) Kill(ctx context.Context) error { return r.end(ctx, syscall.SIGK
 
 // Pause stops the server's process without ending it: it accepts connections and answers
 // nothing, as a server behind a broken network.
-func (r *Redis) Pause() error { return r.process.signal(syscall.SIGSTOP) }
+func (r *Redis) Pause() error { return r.process.pause() }
 
 // Resume ends a pause.
 func (r *Redis) Resume() error { return r.process.signal(syscall.SIGCONT) }
