@@ -95,6 +95,9 @@ type Bus struct {
 	member *membership // nil while this process is no member
 	lastID string      // of the membership before
 	joins  uint32      // tries
+	// reached is the last event that this process has applied, over holds epochs that it has seen end.
+	reached invalidator.Position
+	over    []uint64
 	// witnessed is the epoch in which this process is a witness.
 	witnessed string
 	changed   chan struct{}
@@ -255,7 +258,7 @@ func (b *Bus) Leave(ctx context.Context) error {
 	var err error
 	if m != nil {
 		b.flush(ctx)
-		if err = b.over(); err == nil {
+		if err = b.writesNoMore(); err == nil {
 			leave := event{kind: kindLeave, process: b.process}
 			err = b.scripts.leave.Run(ctx, b.Redis, b.keys, m.epochText, m.id, random(), b.LogLength, leave.encode()).Err()
 		}
@@ -273,8 +276,8 @@ func (b *Bus) Leave(ctx context.Context) error {
 	return nil
 }
 
-// over ends writing for good, if there are no fences of this process's that nobody has released or whose end is not in the log.
-func (b *Bus) over() error {
+// writesNoMore ends writing for good, if there are no fences of this process's that nobody has released or whose end is not in the log.
+func (b *Bus) writesNoMore() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.own) > 0 || len(b.queue) > 0 {

@@ -40,11 +40,21 @@ func (b *Bus) join(parent context.Context) bool {
 		b.failed("join", fmt.Errorf("what Redis holds can't be read: %w", err))
 		return false
 	}
-	if err := b.recall(ctx, epoch, s.position(epoch)); err != nil {
+	goesOn, err := b.goesOn(ctx, s.position(epoch))
+	if err == nil && !goesOn {
+		b.counts.forks.Add(1)
+		b.Logger.Warn("Redis has lost events of the fleet's log: it begins anew")
+		err = b.scripts.reset.Run(ctx, b.Redis, b.keys, s.epoch).Err()
+	} else if err == nil {
+		err = b.recall(ctx, epoch, s.position(epoch))
+	}
+	if err != nil {
 		b.failed("read the log", err)
 		b.mu.Lock()
 		b.lastID = id // the next join replaces this one
 		b.mu.Unlock()
+	}
+	if err != nil || !goesOn {
 		return false
 	}
 	reading, stop := context.WithCancel(parent)
@@ -72,6 +82,28 @@ func (b *Bus) join(parent context.Context) bool {
 	b.Logger.Info("joined the fleet", "process", fmt.Sprintf("%08x", uint32(b.process)), "seq", s.seq, "members", len(s.members))
 	b.answered()
 	return true
+}
+
+// goesOn tells whether a log with this end holds what this process has seen of it, as a member that Redis may have forgotten. Others' events
+// are gone where it doesn't, and what they touched would look fresh.
+func (b *Bus) goesOn(ctx context.Context, end invalidator.Position) (bool, error) {
+	b.mu.Lock()
+	reached, over := b.reached, slices.Contains(b.over, end.Epoch)
+	b.mu.Unlock()
+	switch {
+	case over:
+		return false, nil
+	case reached.Epoch != end.Epoch:
+		return true, nil
+	case end.Seq <= reached.Seq:
+		return end == reached, nil
+	}
+	entries, err := b.Redis.XRangeN(ctx, b.keys[1], entryID(reached.Seq), entryID(reached.Seq), 1).Result()
+	if err != nil || len(entries) == 0 { // trimmed: it can't be told
+		return reached.Seq == 0, err
+	}
+	_, nonce, _, _, err := readEntry(entries[0])
+	return err == nil && nonce == reached.Nonce, nil
 }
 
 // announcement returns the name of a new membership, the script's arguments, the fences that they announce, and how much was done without the log
@@ -130,6 +162,7 @@ func (b *Bus) enter(m *membership, s *state, tokens []*Token, isolations uint64,
 		m.began = b.began.at
 	} else if b.began.epoch != 0 {
 		b.counts.epochs.Add(1)
+		b.over = append(b.over[max(0, len(b.over)-keepEpochs):], b.began.epoch)
 	}
 	b.began.epoch, b.began.at = m.epoch, m.began
 	b.member, b.received = m, answered

@@ -18,6 +18,7 @@ const (
 	trustLease    = 1.0   // after a moment at which a member certainly had the log nobody is Live any more because of it
 	aloneLease    = 1.25  // after the last answer of Redis a write goes on without the log
 	keepKeys      = time.Hour
+	keepEpochs    = 1000 // that are over
 )
 
 func (b *Bus) part(share float64) time.Duration { return time.Duration(share * float64(b.Lease)) }
@@ -353,6 +354,9 @@ func (b *Bus) lose(m *membership, why string) {
 		return
 	}
 	b.live.clear()
+	if p := b.history.position.Load(); p != nil {
+		b.reached = *p
+	}
 	b.history.forget()
 	b.member, b.lastID = nil, m.id
 	m.cancel()

@@ -2,6 +2,8 @@ package bus
 
 import (
 	"context"
+	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,18 +16,9 @@ func TestRolledBackLog(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, 3)
 	ctx := t.Context()
-	client := redis.NewClient(&redis.Options{Addr: f.redis.Address()})
-	defer client.Close()
 	writer, reader := f.all[0], f.all[1]
 	for round := range 4 {
-		var dumps []string
-		for _, key := range writer.keys {
-			dump, err := client.Dump(ctx, key).Result()
-			if err != nil {
-				t.Fatal(err)
-			}
-			dumps = append(dumps, dump)
-		}
+		restore := keep(t, f)
 		for range 5 {
 			writer.Release(writer.fence(1), true)
 		}
@@ -33,15 +26,7 @@ func TestRolledBackLog(t *testing.T) {
 		for _, p := range f.all {
 			p.await("all have read the log", func() bool { return p.at().Seq >= end.Seq })
 		}
-		_, err := client.TxPipelined(ctx, func(p redis.Pipeliner) error {
-			for i, key := range writer.keys {
-				p.RestoreReplace(ctx, key, time.Hour, dumps[i])
-			}
-			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		restore(0)
 		oid := uint32(100 + round)
 		waiting, cancel := context.WithTimeout(ctx, patience)
 		token, ok := writer.Fence(waiting, Tags{Database: "db", Relations: []uint32{oid}}, true)
@@ -57,6 +42,133 @@ func TestRolledBackLog(t *testing.T) {
 			p.awaitLive()
 		}
 	}
+}
+
+// TestRolledBackBeyondTheJoins: Redis forgets that those are members who have seen what it forgot. They join anew, and what was cached before the
+// events that are gone is not fresh.
+func TestRolledBackBeyondTheJoins(t *testing.T) {
+	t.Parallel()
+	for name, more := range map[string]int{"the log is shorter than before": 0, "it has grown again": 40} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFleet(t, 2)
+			restore := keep(t, f)
+			at := f.all[0].at()
+			for _, p := range f.all {
+				p.mu.Lock()
+				p.lose(p.member, "it joins anew")
+				p.mu.Unlock()
+				p.awaitLive()
+			}
+			f.all[0].Release(f.all[0].fence(1), true)
+			for _, p := range f.all {
+				p.await("the change and its end are known", func() bool {
+					return !p.fresh(at, 1) && p.fresh(at, 2) && !p.fenced(1) && f.all[0].Stats().Queued == 0 && p.at() == f.all[0].at()
+				})
+			}
+			for _, p := range f.all { // a member would see at once that the log has a fork
+				p.link.set(true)
+				p.mu.Lock()
+				p.lose(p.member, "it is cut off")
+				p.mu.Unlock()
+			}
+			restore(more)
+			for _, p := range f.all {
+				p.link.set(false)
+			}
+			for _, p := range f.all {
+				p.await("it is a member once more", func() bool { return p.Stats().Member })
+				p.awaitLive()
+				if p.fresh(at, 1) {
+					t.Error("what changed in an event that is gone is fresh")
+				}
+			}
+		})
+	}
+}
+
+// TestRolledBackIntoAnEpochThatIsOver: the log of before is whole, and knows nothing of what came after it. Nor does a member that was cut off all
+// the time, and could vouch for that log.
+func TestRolledBackIntoAnEpochThatIsOver(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, 3)
+	present, absent := f.all[:2], f.all[2]
+	absent.link.set(true)
+	restore, at := keep(t, f), f.all[0].at()
+	flushAll(t, f)
+	for _, p := range present {
+		p.await("it is a member of the new epoch", func() bool { s := p.Stats(); return s.Member && s.Epochs == 1 })
+	}
+	f.all[0].Release(f.all[0].fence(1), true)
+	restore(0)
+	absent.link.set(false)
+	for _, p := range present {
+		p.await("it is a member once more", func() bool { s := p.Stats(); return s.Member && s.Lost > 1 })
+		p.awaitLive()
+		if p.fresh(at, 1) {
+			t.Error("what changed in another epoch is fresh")
+		}
+	}
+}
+
+// keep returns how to bring back the log as it is now, with so many other events after it.
+func keep(t *testing.T, f *fleet) (restore func(more int)) {
+	t.Helper()
+	client := redis.NewClient(&redis.Options{Addr: f.redis.Address()})
+	t.Cleanup(func() { _ = client.Close() })
+	keys, dumps := f.all[0].keys, []string{}
+	for _, key := range keys {
+		dump, err := client.Dump(t.Context(), key).Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		dumps = append(dumps, dump)
+	}
+	return func(more int) {
+		aside := []string{"aside:{test}:fleet", "aside:{test}:log"}
+		_, err := client.TxPipelined(t.Context(), func(p redis.Pipeliner) error {
+			for i, key := range aside {
+				p.RestoreReplace(t.Context(), key, time.Hour, dumps[i])
+			}
+			return nil
+		})
+		if err == nil && more > 0 {
+			err = grow(t.Context(), client, aside, more)
+		}
+		if err == nil {
+			_, err = client.TxPipelined(t.Context(), func(p redis.Pipeliner) error {
+				for i, key := range keys {
+					p.Rename(t.Context(), aside[i], key)
+				}
+				return nil
+			})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// grow appends events in the name of a member that Redis knows.
+func grow(ctx context.Context, client *redis.Client, keys []string, n int) error {
+	all, err := client.HGetAll(ctx, keys[0]).Result()
+	if err != nil {
+		return err
+	}
+	for key := range all {
+		id, member := strings.CutPrefix(key, "m:")
+		if !member {
+			continue
+		}
+		e := event{kind: kindJoin, process: processOf(id)}
+		for range n {
+			if err := newScripts().append.Run(ctx, client, keys, all["epoch"], id, random(), 1000, "", "", e.encode()).Err(); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return errors.New("Redis knows no member")
 }
 
 // TestFenceOfAnEpochThatIsOver: a fence that ended while its process was no member is in no log. It comes down where it was seen when the process is
