@@ -117,7 +117,7 @@ func (b *Bus) applyEntry(ctx context.Context, m *membership, entry redis.XMessag
 		b.lose(m, "the log was trimmed before it was read")
 		return false
 	}
-	b.effect(m, &e)
+	b.effect(m, seq, &e)
 	if b.member != m {
 		return false
 	}
@@ -187,8 +187,8 @@ func (b *Bus) slots(t Tags) []invalidator.Slot {
 	return slots
 }
 
-// effect does what an event asks for. The effects of this process's own writes are there already. The caller holds mu.
-func (b *Bus) effect(m *membership, e *event) {
+// effect does what the event with this number asks for. The effects of this process's own writes are there already. The caller holds mu.
+func (b *Bus) effect(m *membership, seq uint64, e *event) {
 	own := e.process == b.process
 	name := token{e.process, e.number}
 	switch e.kind {
@@ -230,7 +230,7 @@ func (b *Bus) effect(m *membership, e *event) {
 			b.lose(m, "the others declared this member missing")
 			return
 		}
-		b.missing(m, e.process)
+		b.missing(m, invalidator.Position{Epoch: m.epoch, Seq: seq}, e.process)
 	case kindJoin:
 		for name, r := range b.remote {
 			if name.process == e.process && r.epoch != m.epoch { // it has just announced all that are up

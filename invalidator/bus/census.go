@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/pgrecall/pgrecall/invalidator"
 )
 
 // tellEvery is how often a warning that lasts is logged.
@@ -32,7 +34,8 @@ type census struct {
 
 // outsider is a process outside of the log.
 type outsider struct {
-	absent   bool // PostgreSQL does not show it
+	missing  invalidator.Position // of the event that said so
+	absent   bool                 // PostgreSQL does not show it
 	since    time.Duration
 	settling bool
 }
@@ -51,7 +54,7 @@ func (b *Bus) seen(now time.Duration) bool {
 
 // missing notes that a member was silent for too long. One that PostgreSQL did not show any more while it could not have gone without the log
 // yet is dead and has left nothing but its fences, if its writes wait for them to be in the log. The caller holds mu.
-func (b *Bus) missing(m *membership, p Process) {
+func (b *Bus) missing(m *membership, at invalidator.Position, p Process) {
 	for _, o := range m.others {
 		if o.process == p && o.dead && b.Strict {
 			b.wake()
@@ -61,6 +64,7 @@ func (b *Bus) missing(m *membership, p Process) {
 	if b.census.outside[p] == nil {
 		b.census.outside[p] = &outsider{}
 	}
+	b.census.outside[p].missing = at
 	b.live.clear()
 }
 

@@ -263,8 +263,10 @@ func (b *Bus) learn(m *membership, s state, sent time.Duration) {
 				o.base, o.trusted = max(o.base, t.sent), true
 			}
 		}
-		if o.trusted || heard && !b.Strict {
-			delete(b.census.outside, o.process)
+		if out := b.census.outside[o.process]; out != nil && (o.trusted || heard && !b.Strict) {
+			if out.missing.Epoch != m.epoch || out.missing.Seq <= s.seq { // what is applied may be newer than this state
+				delete(b.census.outside, o.process)
+			}
 		}
 	}
 	for _, t := range b.own {
