@@ -71,7 +71,17 @@ func (p *proxy) Everything() {
 type link struct {
 	mu    sync.Mutex
 	cut   bool
+	to    string // another server than the fleet's
 	conns map[net.Conn]bool
+}
+
+// divert lets a member find another server at the address.
+func (l *link) divert(address string) {
+	l.set(true)
+	l.mu.Lock()
+	l.to = address
+	l.mu.Unlock()
+	l.set(false)
 }
 
 func (l *link) dial(ctx context.Context, network, address string) (net.Conn, error) {
@@ -79,6 +89,9 @@ func (l *link) dial(ctx context.Context, network, address string) (net.Conn, err
 	defer l.mu.Unlock()
 	if l.cut {
 		return nil, errors.New("cut")
+	}
+	if l.to != "" {
+		address = l.to
 	}
 	conn, err := new(net.Dialer).DialContext(ctx, network, address)
 	if err == nil {
