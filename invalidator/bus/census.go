@@ -29,7 +29,8 @@ type census struct {
 	showing bool // the looks show this process itself
 	shown   time.Duration
 	since   time.Duration // since when without a hole
-	known   bool          // it was shown for so long that everybody has seen it, once
+	known   bool          // it was shown for so long that everybody has seen it, once since doubted
+	doubted time.Duration // until when others may have taken it for dead
 }
 
 // outsider is a process outside of the log.
@@ -44,12 +45,16 @@ func newCensusState() census {
 	return census{outside: make(map[Process]*outsider), left: make(map[Process]struct{})}
 }
 
+// lasting tells whether PostgreSQL has shown this process for so long up to its last look: what was since then nobody knows, and others look
+// once in a while only.
+func (c *census) lasting(d time.Duration) bool { return c.showing && c.shown >= c.since+d }
+
 // seen tells whether PostgreSQL has shown this process for so long, and shows it still, that every other process knows that it lives. The last look
 // must be later than any that could let others take it for dead without more ado: those were answered within a lease after an answer of Redis
 // to this process. The caller holds mu.
 func (b *Bus) seen(now time.Duration) bool {
 	c := &b.census
-	return c.showing && now >= c.since+b.part(aloneLease) && now < c.shown+b.part(trustLease) && c.shown >= b.received+b.part(silentLease)
+	return c.lasting(b.part(aloneLease)) && now < c.shown+b.part(trustLease) && c.shown >= b.received+b.part(silentLease)
 }
 
 // missing notes that a member was silent for too long. One that PostgreSQL did not show any more while it could not have gone without the log
@@ -211,7 +216,7 @@ func (b *Bus) evaluateLook(ctx context.Context, alive map[Process]bool, sent, re
 		c.showing, c.shown, c.since = true, sent, received
 	default:
 		c.shown = sent
-		c.known = c.known || received >= c.since+b.part(aloneLease)
+		c.known = c.known || c.lasting(b.part(aloneLease)) && sent >= c.doubted
 	}
 	for _, p := range b.unknown(alive) {
 		if c.outside[p] == nil {

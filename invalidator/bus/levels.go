@@ -21,7 +21,7 @@ func (b *Bus) mustAwait(now time.Duration) bool {
 	if b.Strict || b.levels.strict || now < b.levels.until {
 		return true
 	}
-	if c := &b.census; b.Census != nil && c.showing && now >= c.since+b.part(aloneLease) && now < c.shown+b.part(trustLease) &&
+	if c := &b.census; b.Census != nil && c.lasting(b.part(aloneLease)) && now < c.shown+b.part(trustLease) &&
 		(b.levels.until == 0 || c.shown >= b.levels.until-b.part(aloneLease-silentLease)) { // later than any look that lets others take it for dead
 		return false
 	}
