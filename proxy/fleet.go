@@ -107,7 +107,7 @@ func (a announced) Widen() invalidator.Announcement {
 	s := a.session
 	ctx, _, end := s.beginWait()
 	defer end()
-	token, ok := s.srv.fleet.Fence(ctx, bus.Tags{Database: s.databaseName, Whole: true}, s.srv.strict)
+	token, ok := s.srv.fleet.Fence(ctx, bus.Tags{Database: s.databaseName, Whole: true, Backend: s.backendPID}, s.srv.strict)
 	if !ok {
 		s.kill()
 	}

@@ -35,6 +35,9 @@ func (b *Bus) drop(q *queued) {
 	close(q.done)
 	switch q.event.kind {
 	case kindFence:
+		if r := b.remote[token{q.event.process, q.event.number}]; r != nil && q.token == nil { // of another process: it is announced again
+			r.epoch = 0
+		}
 	case kindChanged, kindUnchanged:
 		if r := b.remote[token{q.event.process, q.event.number}]; r != nil { // of another process: it is asked for again
 			r.asked = false

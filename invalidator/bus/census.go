@@ -378,13 +378,8 @@ func (b *Bus) askForOrphans(ctx context.Context) {
 	}
 	b.mu.Unlock()
 	for _, o := range orphans {
-		if o.tags.Backend != 0 {
-			asking, cancel := b.call(ctx)
-			gone, err := b.Census.BackendGone(asking, o.tags.Database, o.tags.Backend, o.at)
-			cancel()
-			if err != nil || !gone {
-				continue
-			}
+		if gone, err := b.gone(ctx, o.name.process, o.tags, o.at); err != nil || !gone {
+			continue
 		}
 		b.mu.Lock()
 		r := b.remote[o.name]
@@ -397,4 +392,17 @@ func (b *Bus) askForOrphans(ctx context.Context) {
 		}
 		b.mu.Unlock()
 	}
+}
+
+// gone tells whether what a process that is no member sent under a fence is over. Where nobody knows the backend all transactions have to be.
+func (b *Bus) gone(parent context.Context, p Process, tags Tags, announced time.Time) (bool, error) {
+	ctx, cancel := b.call(parent)
+	defer cancel()
+	switch {
+	case tags.Backend != 0:
+		return b.Census.BackendGone(ctx, tags.Database, tags.Backend, announced)
+	case tags.Flush != nil: // nothing was sent
+		return true, nil
+	}
+	return b.Census.Settled(ctx, p)
 }
