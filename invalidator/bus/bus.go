@@ -240,7 +240,10 @@ func signal(c chan struct{}) {
 	}
 }
 
-var errUnderWay = errors.New("the outcome of writes is unknown")
+var (
+	errUnderWay = errors.New("the outcome of writes is unknown")
+	errDoubts   = errors.New("another process may have written without the log, and the others need not know")
+)
 
 // Leave ends the membership in order. The proof of life must stay until Leave has returned. The context
 // bounds how long Redis is waited for; without Redis the others find out by themselves. So they do when the outcome of a write is not known, and
@@ -276,12 +279,16 @@ func (b *Bus) Leave(ctx context.Context) error {
 	return nil
 }
 
-// writesNoMore ends writing for good, if there are no fences of this process's that nobody has released or whose end is not in the log.
+// writesNoMore ends writing for good, if there are no fences of this process's that nobody has released or whose end is not in the log, and
+// nothing that only this process may know.
 func (b *Bus) writesNoMore() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.own) > 0 || len(b.queue) > 0 {
 		return errUnderWay
+	}
+	if b.doubts(b.clock.now()) {
+		return errDoubts
 	}
 	b.left = true
 	return nil

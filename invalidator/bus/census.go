@@ -33,6 +33,9 @@ type census struct {
 	doubted time.Duration // until when others may have taken it for dead
 }
 
+// nobody stands for processes that came and went while PostgreSQL was not asked.
+const nobody Process = 0
+
 // outsider is a process outside of the log.
 type outsider struct {
 	missing  invalidator.Position // of the event that said so
@@ -71,6 +74,13 @@ func (b *Bus) missing(m *membership, at invalidator.Position, p Process) {
 	}
 	b.census.outside[p].missing = at
 	b.live.clear()
+}
+
+// doubts tells whether there may have been processes that wrote without the log, as far as this one knows. Others may not have seen them. The
+// caller holds mu.
+func (b *Bus) doubts(now time.Duration) bool {
+	c := &b.census
+	return len(c.outside) > 0 || b.Census != nil && (!c.watched || now > c.looked+b.part(trustLease))
 }
 
 // Forget tells that a process is dead and that nothing of it goes on in PostgreSQL, where no Census can say so. All proxies have to be told.
@@ -207,6 +217,9 @@ func (b *Bus) evaluateLook(ctx context.Context, alive map[Process]bool, sent, re
 	hole := !c.watched || sent > c.looked+b.part(trustLease)
 	if hole {
 		c.watching = sent
+		if c.watched && c.outside[nobody] == nil { // somebody may have come, written alone, and gone
+			c.outside[nobody] = &outsider{}
+		}
 	}
 	c.watched, c.looked = true, sent
 	switch {
@@ -247,7 +260,7 @@ func (b *Bus) evaluateLook(ctx context.Context, alive map[Process]bool, sent, re
 		switch {
 		case alive[o.process] || hole:
 			o.dead = false
-		case o.trusted && received <= o.base+b.part(trustLease):
+		case o.trusted && o.certain && received <= o.base+b.part(trustLease): // else what it knew is lost
 			o.dead = true
 		}
 	}

@@ -28,8 +28,8 @@ func (b *Bus) mustAwait(now time.Duration) bool {
 	return b.member == nil || now >= b.member.sent+b.part(ownLease) || b.Census != nil && !b.census.known
 }
 
-// vouch returns what a beat that is sent now says: "1" if all writes of this process wait from now on, and those that did not are in the log. The
-// caller holds mu.
+// vouch returns what a beat that is sent now says: "1" if all writes of this process wait from now on, and those that did not are in the log; "2" if
+// it also knows of nobody who may have written alone. The caller holds mu.
 func (b *Bus) vouch(sent time.Duration) string {
 	if !b.Strict && !b.levels.strict {
 		return "0"
@@ -43,7 +43,10 @@ func (b *Bus) vouch(sent time.Duration) string {
 		return "0"
 	}
 	b.levels.until = sent + b.part(aloneLease)
-	return "1"
+	if b.doubts(sent) {
+		return "1"
+	}
+	return "2"
 }
 
 // learnLevels takes over who is strict. The caller holds mu.

@@ -61,6 +61,7 @@ type other struct {
 	// base is a moment at which the member certainly had not begun to go without the log: it had an answer of Redis after it.
 	base    time.Duration
 	trusted bool // there is a base
+	certain bool // it knew of nobody who may have written alone; who has come since then can't know of them
 	// hidden tells that PostgreSQL does not show it, and hiding since when: the answers between have no hole.
 	hidden bool
 	hiding time.Duration
@@ -251,7 +252,8 @@ func (b *Bus) learn(m *membership, s state, sent time.Duration) {
 		if o.beat != at.beat {
 			o.beat, o.first = at.beat, now
 		}
-		o.applied = max(o.applied, at.applied)
+		o.applied, o.certain = max(o.applied, at.applied), at.certain
+		o.dead = o.dead && o.certain
 		m.report(id, report{at.applied, at.nonce})
 		heard := false
 		for _, t := range m.ticks {
@@ -292,7 +294,7 @@ func (b *Bus) evaluate() {
 			b.live.clear()
 			return
 		case o.dead:
-		case !o.trusted:
+		case !o.trusted || !o.certain:
 			b.live.clear()
 			return
 		default:

@@ -99,7 +99,8 @@ if ARGV[11] == agreed[2] then put('witnesses', ARGV[4], true) else watch(ARGV[4]
 return redis.call('HGETALL', KEYS[1])`),
 
 		// ARGV: epoch, own id, the last beat that was answered, this beat, applied, the last tick that was received, the nonce of what was applied, how
-		// long the keys live in ms, '1' if all that this member writes waits for those that want it, '1' if it is a witness.
+		// long the keys live in ms, '1' if all that this member writes waits for those that want it, '2' if it also knows of no outsiders, '1' if it is a
+		// witness.
 		beat: script(`
 if lost(ARGV[1]) then return {'lost'} end
 local me = redis.call('HGET', KEYS[1], 'm:' .. ARGV[2])

@@ -26,6 +26,7 @@ type state struct {
 type memberState struct {
 	beat, applied, seen, nonce uint64
 	awaits                     bool // all that it writes waits for the members that want it
+	certain                    bool // and it knows of nobody who may have written alone
 }
 
 // memberID names the nth membership of a process. Later ones have greater names.
@@ -74,7 +75,7 @@ func readState(list []any) state {
 		case strings.HasPrefix(key, "m:"):
 			var m memberState
 			if fields := strings.Fields(value); len(fields) == 5 {
-				m = memberState{number(fields[0], 10), number(fields[1], 10), number(fields[2], 10), number(fields[3], 16), fields[4] == "1"}
+				m = memberState{number(fields[0], 10), number(fields[1], 10), number(fields[2], 10), number(fields[3], 16), fields[4] != "0", fields[4] == "2"}
 			} else {
 				s.readable = false
 			}
