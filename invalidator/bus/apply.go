@@ -237,6 +237,8 @@ func (b *Bus) effect(m *membership, seq uint64, e *event) {
 				b.lower(name, true)
 			}
 		}
+		m.joined = seq
+		b.live.clear()
 		b.wake() // to get to know it
 	}
 }

@@ -93,7 +93,6 @@ type Bus struct {
 	closed bool
 	left   bool        // this process says that it writes nothing any more
 	member *membership // nil while this process is no member
-	lastID string      // of the membership before
 	joins  uint32      // tries
 	// reached is the last event that this process has applied, over holds epochs that it has seen end.
 	reached invalidator.Position

@@ -50,9 +50,6 @@ func (b *Bus) join(parent context.Context) bool {
 	}
 	if err != nil {
 		b.failed("read the log", err)
-		b.mu.Lock()
-		b.lastID = id // the next join replaces this one
-		b.mu.Unlock()
 	}
 	if err != nil || !goesOn {
 		return false
@@ -123,7 +120,7 @@ func (b *Bus) announcement() (id string, arguments []any, tokens []*Token, isola
 	}
 	joined := event{kind: kindJoin, process: b.process}
 	arguments = []any{
-		strconv.FormatUint(random(), 10), random(), b.LogLength, id, b.lastID, level, joined.encode(), all, fmt.Sprintf("%08x-", uint32(b.process)), b.Lease.Milliseconds(),
+		strconv.FormatUint(random(), 10), random(), b.LogLength, id, level, joined.encode(), all, fmt.Sprintf("%08x-", uint32(b.process)), b.Lease.Milliseconds(),
 		b.witnessed,
 	}
 	tokens = make([]*Token, 0, len(b.own))

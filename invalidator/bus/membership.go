@@ -34,7 +34,8 @@ type membership struct {
 	ticks     []tick // of this membership, ascending
 	sent      time.Duration
 	learned   time.Duration // when the beat was sent that told who the others are, 0: none did
-	confirmed bool          // there was a beat
+	told      uint64        // the log's end at that beat
+	joined    uint64        // the last Join that was applied: who came then is not among the others before a beat has told
 	settled   bool
 	began     time.Duration // when the epoch was first seen
 	lagging   time.Duration // since when the log could not be read up to its end, 0: it could
@@ -161,7 +162,7 @@ func (b *Bus) beat(parent context.Context, m *membership) bool {
 		return true
 	}
 	b.answered()
-	m.beats, m.seen, m.sent, m.confirmed = this, s.tick, sent, true
+	m.beats, m.seen, m.sent = this, s.tick, sent
 	b.received = b.clock.now()
 	b.learnLevels(&s, m.id)
 	if m.ticks = append(m.ticks, tick{s.tick, sent}); len(m.ticks) > 4*beatsPerLease {
@@ -230,7 +231,7 @@ func (b *Bus) learn(m *membership, s state, sent time.Duration) {
 		return
 	}
 	now := b.clock.now()
-	m.learned = sent
+	m.learned, m.told = sent, s.seq
 	b.witness(m, &s)
 	m.settled = m.settled || s.settled
 	for id := range m.others {
@@ -283,7 +284,7 @@ func (b *Bus) learn(m *membership, s state, sent time.Duration) {
 // evaluate computes until when this process is Live. The caller holds mu.
 func (b *Bus) evaluate() {
 	m := b.member
-	if m == nil || !b.Strict || b.closed || !m.confirmed || !m.settled || b.cluster > 0 || len(b.census.outside) > 0 {
+	if m == nil || !b.Strict || b.closed || m.learned == 0 || m.told < m.joined || !m.settled || b.cluster > 0 || len(b.census.outside) > 0 {
 		b.live.clear()
 		return
 	}
@@ -362,7 +363,7 @@ func (b *Bus) lose(m *membership, why string) {
 		b.reached = *p
 	}
 	b.history.forget()
-	b.member, b.lastID = nil, m.id
+	b.member = nil
 	m.cancel()
 	for _, q := range b.queue {
 		b.drop(q)

@@ -159,3 +159,70 @@ func TestProofOfLifeLostBeforeANewEpoch(t *testing.T) {
 	}
 	one.Release(token, true)
 }
+
+// TestJoinThatComesLateForTheDead: the call takes down a fence of a later membership whose write a backend still works at.
+func TestJoinThatComesLateForTheDead(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, 2)
+	dead, other := f.all[0], f.all[1]
+	_, late, _, _ := dead.announcement()
+	dead.mu.Lock()
+	dead.lose(dead.member, "it tries once more")
+	dead.mu.Unlock()
+	dead.awaitLive()
+	f.change(func(r *register) { r.backends[7], r.running[dead.Process()] = true, true })
+	dead.fence(7)
+	other.await("it is trusted", func() bool { return other.Live() && other.fenced(7) })
+	dead.kill(true)
+	other.await("it is gone", func() bool { return other.Stats().Members == 0 })
+	other.awaitLive()
+	if err := other.scripts.join.Run(t.Context(), other.Redis, other.keys, late...).Err(); err != nil {
+		t.Log(err)
+	}
+	f.never(4, "Live, and the fence of a write came down that a backend still works at", func() bool { return !other.fenced(7) && other.Live() })
+}
+
+// TestNobodyIsHeardYet: a process has come back and its first beat was answered; what that tells of the others counts only once the log is read. A look at
+// PostgreSQL comes between.
+func TestNobodyIsHeardYet(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, 2)
+	one := f.all[0]
+	one.mu.Lock()
+	defer one.mu.Unlock()
+	m := one.member
+	again := *m
+	again.others, again.learned = make(map[string]*other), 0
+	one.member = &again
+	one.evaluate()
+	if one.Live() {
+		t.Error("Live, and nothing is known of the other members")
+	}
+	one.member = m
+}
+
+// TestJoinWhoseAnswerIsLost: Redis made the process a member and the answer did not come. Nobody waits for that membership when the next one has come.
+func TestJoinWhoseAnswerIsLost(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, 2)
+	one, other := f.all[0], f.all[1]
+	id, lost, _, _ := one.announcement()
+	if err := one.scripts.join.Run(t.Context(), one.client, one.keys, lost...).Err(); err != nil {
+		t.Fatal(err)
+	}
+	one.mu.Lock()
+	one.lose(one.member, "it joins anew")
+	one.mu.Unlock()
+	one.awaitLive()
+	fields, err := one.client.HGetAll(t.Context(), one.keys[0]).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, still := fields["m:"+id]; still {
+		t.Error("writes wait for a membership that nobody has")
+	}
+	other.awaitLive()
+	if missing := other.Stats().Missing; missing > 0 {
+		t.Errorf("%d memberships fell silent", missing)
+	}
+}

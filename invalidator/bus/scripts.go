@@ -61,7 +61,7 @@ type scripts struct{ join, beat, append, missing, leave, settle, reset *redis.Sc
 func newScripts() scripts {
 	script := func(text string) *redis.Script { return redis.NewScript(scriptCommon + text) }
 	return scripts{
-		// ARGV: epoch if one has to be made, seed, log's length, own id, id to replace or '', '1' if writers shall wait for it, the Join event, the
+		// ARGV: epoch if one has to be made, seed, log's length, own id, '1' if writers shall wait for it, the Join event, the
 		// All event or '', the prefix of its fences' tokens, its lease in ms, the epoch whose witness
 		// it is or '', then token and event of each of its fences that are up.
 		join: script(`
@@ -69,33 +69,35 @@ local running = run()
 local state = redis.call('HMGET', KEYS[1], 'epoch', 'run')
 if not state[1] or state[2] ~= running then
 	redis.call('DEL', KEYS[1], KEYS[2])
-	redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'run', running, 'seq', 0, 'nonce', string.sub(redis.sha1hex(ARGV[2]), 1, 16), 'tick', 0, 'settled', 0, 'strict', '', 'lease', ARGV[10])
+	redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'run', running, 'seq', 0, 'nonce', string.sub(redis.sha1hex(ARGV[2]), 1, 16), 'tick', 0, 'settled', 0, 'strict', '', 'lease', ARGV[9])
 end
 local agreed = redis.call('HMGET', KEYS[1], 'lease', 'epoch', 'tick')
-if agreed[1] ~= ARGV[10] then return {'lease', agreed[1], agreed[2], agreed[3]} end
+if agreed[1] ~= ARGV[9] then return {'lease', agreed[1], agreed[2], agreed[3]} end
 local all = redis.call('HGETALL', KEYS[1])
 for i = 1, #all, 2 do -- a call that the network brings late knows nothing of the fences that are up now
-	if string.sub(all[i], 1, 2 + #ARGV[9]) == 'm:' .. ARGV[9] and string.sub(all[i], 3) >= ARGV[4] then return {'late'} end
+	if string.sub(all[i], 1, 2 + #ARGV[8]) == 'm:' .. ARGV[8] and string.sub(all[i], 3) >= ARGV[4] then return {'late'} end
 end
-if ARGV[5] ~= '' then remove(ARGV[5]) end
+for i = 1, #all, 2 do -- those whose answer was lost, too
+	if string.sub(all[i], 1, 2 + #ARGV[8]) == 'm:' .. ARGV[8] then remove(string.sub(all[i], 3)) end
+end
 local up = {}
-for i = 12, #ARGV, 2 do
+for i = 11, #ARGV, 2 do
 	up[ARGV[i]] = true
 	redis.call('HSET', KEYS[1], 'o:' .. ARGV[i], ARGV[i + 1])
 	add(ARGV[2], ARGV[3], ARGV[i + 1])
 end
 for i = 1, #all, 2 do
-	if string.sub(all[i], 1, 2 + #ARGV[9]) == 'o:' .. ARGV[9] and not up[string.sub(all[i], 3)] then
+	if string.sub(all[i], 1, 2 + #ARGV[8]) == 'o:' .. ARGV[8] and not up[string.sub(all[i], 3)] then
 		redis.call('HDEL', KEYS[1], all[i])
 		add(ARGV[2], ARGV[3], string.char(2) .. string.sub(all[i + 1], 2))
 	end
 end
-add(ARGV[2], ARGV[3], ARGV[7])
-if ARGV[8] ~= '' then add(ARGV[2], ARGV[3], ARGV[8]) end
+add(ARGV[2], ARGV[3], ARGV[6])
+if ARGV[7] ~= '' then add(ARGV[2], ARGV[3], ARGV[7]) end
 local tick = redis.call('HINCRBY', KEYS[1], 'tick', 1)
 redis.call('HSET', KEYS[1], 'm:' .. ARGV[4], '0 ' .. redis.call('HGET', KEYS[1], 'seq') .. ' 0 ' .. redis.call('HGET', KEYS[1], 'nonce') .. ' 0')
-put('strict', ARGV[4], ARGV[6] == '1')
-if ARGV[11] == agreed[2] then put('witnesses', ARGV[4], true) else watch(ARGV[4]) end
+put('strict', ARGV[4], ARGV[5] == '1')
+if ARGV[10] == agreed[2] then put('witnesses', ARGV[4], true) else watch(ARGV[4]) end
 return redis.call('HGETALL', KEYS[1])`),
 
 		// ARGV: epoch, own id, the last beat that was answered, this beat, applied, the last tick that was received, the nonce of what was applied, how
