@@ -3,7 +3,6 @@ package proxy
 import (
 	"context"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -24,7 +23,7 @@ type Fleet struct {
 func (srv *Server) joinFleet(f *Fleet) error {
 	o := f.Bus
 	o.Slots, o.Applier, o.Strict = srv.slots, applier{srv}, f.Strict
-	census := &census{named: make(chan struct{}), settling: make(map[bus.Process][]catalog.Transaction)}
+	census := &census{named: make(chan struct{})}
 	o.Census = census
 	b, err := bus.Join(o)
 	if err != nil {
@@ -150,9 +149,6 @@ func (srv *Server) tell(database string) {
 type census struct {
 	named    chan struct{}                    // closed when the process's number is known, and with it the presence
 	presence atomic.Pointer[catalog.Presence] // nil before
-
-	mu       sync.Mutex
-	settling map[bus.Process][]catalog.Transaction // that were open when the process was first asked for
 }
 
 // Connect implements bus.Census.
@@ -178,35 +174,22 @@ func (c *census) Living(ctx context.Context) ([]bus.Process, error) {
 	return living, nil
 }
 
-// Settled implements bus.Census.
-func (c *census) Settled(ctx context.Context, process bus.Process) (bool, error) {
-	c.mu.Lock()
-	open, asked := c.settling[process]
-	c.mu.Unlock()
-	if !asked {
-		var err error
-		if open, err = c.presence.Load().Transactions(ctx); err != nil {
-			return false, err
-		}
+// Open implements bus.Census.
+func (c *census) Open(ctx context.Context) (func(context.Context) (bool, error), error) {
+	open, err := c.presence.Load().Transactions(ctx)
+	if err != nil {
+		return nil, err
 	}
-	left := open[:0:0]
-	for _, t := range open {
-		gone, err := c.presence.Load().TransactionGone(ctx, t)
-		if err != nil {
-			return false, err
+	return func(ctx context.Context) (bool, error) {
+		for len(open) > 0 {
+			gone, err := c.presence.Load().TransactionGone(ctx, open[0])
+			if err != nil || !gone {
+				return false, err
+			}
+			open = open[1:]
 		}
-		if !gone {
-			left = append(left, t)
-		}
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(left) == 0 {
-		delete(c.settling, process)
 		return true, nil
-	}
-	c.settling[process] = left
-	return false, nil
+	}, nil
 }
 
 // BackendGone implements bus.Census.

@@ -43,9 +43,9 @@ type Census interface {
 	// Living returns the processes whose proof of life the server shows now. This process's own is among them only if it was shown without a
 	// break since the call before: others may have looked in the break, and taken it for dead.
 	Living(ctx context.Context) ([]Process, error)
-	// Settled tells whether all transactions are over that were open when the process was first asked for, whoever had them: a
-	// process that is dead may have left them behind.
-	Settled(ctx context.Context, process Process) (bool, error)
+	// Open notes all transactions that are open, whoever has them: a process that is dead may have left them behind. What it returns tells whether
+	// they are over, and is called by one goroutine at a time.
+	Open(ctx context.Context) (over func(ctx context.Context) (bool, error), err error)
 	// BackendGone tells whether a backend that there was at some time has ended: one that idles may still have the write to read.
 	BackendGone(ctx context.Context, database string, backend uint32, then time.Time) (bool, error)
 }
@@ -137,6 +137,7 @@ type remoteFence struct {
 	since time.Time
 	at    time.Duration // since, on the bus's clock
 	asked bool          // its end has been sent to the log by this process
+	open  opened        // of runCensus alone
 }
 
 // Join makes this process a part of the fleet and returns at once: until Redis has answered it is no member, and Live is false. The context

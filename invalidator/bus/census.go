@@ -280,6 +280,21 @@ func (b *Bus) elsewhere(o *other) bool {
 	return true
 }
 
+// opened are the transactions that were open at some time.
+type opened struct {
+	ask func(context.Context) (bool, error) // nil: nobody has noted them yet
+}
+
+// over tells whether those are over that were open when it was first called.
+func (o *opened) over(ctx context.Context, c Census) (over bool, err error) {
+	if o.ask == nil {
+		if o.ask, err = c.Open(ctx); err != nil {
+			return false, err
+		}
+	}
+	return o.ask(ctx)
+}
+
 // resolve waits until nothing of a process that is gone goes on in PostgreSQL.
 func (b *Bus) resolve(ctx context.Context, p Process) {
 	defer func() {
@@ -289,9 +304,10 @@ func (b *Bus) resolve(ctx context.Context, p Process) {
 		}
 		b.mu.Unlock()
 	}()
+	var open opened
 	for {
 		asking, cancel := b.call(ctx)
-		settled, err := b.Census.Settled(asking, p)
+		settled, err := open.over(asking, b.Census)
 		cancel()
 		b.mu.Lock()
 		o := b.census.outside[p]
@@ -374,48 +390,43 @@ func (b *Bus) awaitApplied(ctx context.Context, m *membership, q *queued) bool {
 
 // askForOrphans ends the fences of processes that are no members any more, once their backends are gone.
 func (b *Bus) askForOrphans(ctx context.Context) {
-	type orphan struct {
-		name token
-		tags Tags
-		at   time.Time
-	}
-	var orphans []orphan
+	orphans := make(map[token]*remoteFence)
 	b.mu.Lock()
 	if b.member != nil {
 		for name, r := range b.remote {
+			switch {
+			case b.memberOf(name.process) != nil:
+				r.open = opened{} // what it has open later is what it may leave behind
 			// A list of members that is older than the fence does not tell that its owner is none.
-			if !r.asked && b.memberOf(name.process) == nil && b.member.learned > r.at {
-				orphans = append(orphans, orphan{name, r.tags, r.since})
+			case !r.asked && b.member.learned > r.at:
+				orphans[name] = r
 			}
 		}
 	}
 	b.mu.Unlock()
-	for _, o := range orphans {
-		if gone, err := b.gone(ctx, o.name.process, o.tags, o.at); err != nil || !gone {
+	for name, r := range orphans {
+		if gone, err := b.gone(ctx, r); err != nil || !gone {
 			continue
 		}
 		b.mu.Lock()
-		r := b.remote[o.name]
-		_, outside := b.census.outside[o.name.process]
-		if r != nil && b.member != nil && b.memberOf(o.name.process) == nil && (o.tags.Backend != 0 || !outside) {
+		_, outside := b.census.outside[name.process]
+		if b.remote[name] == r && b.member != nil && b.memberOf(name.process) == nil && (r.tags.Backend != 0 || !outside) {
 			r.asked = true
-			b.enqueue(&queued{
-				event: &event{kind: kindChanged, process: o.name.process, number: o.name.number, tags: o.tags}, down: o.name.String(), done: make(chan struct{}),
-			})
+			b.enqueue(&queued{event: &event{kind: kindChanged, process: name.process, number: name.number, tags: r.tags}, down: name.String(), done: make(chan struct{})})
 		}
 		b.mu.Unlock()
 	}
 }
 
 // gone tells whether what a process that is no member sent under a fence is over. Where nobody knows the backend all transactions have to be.
-func (b *Bus) gone(parent context.Context, p Process, tags Tags, announced time.Time) (bool, error) {
+func (b *Bus) gone(parent context.Context, r *remoteFence) (bool, error) {
 	ctx, cancel := b.call(parent)
 	defer cancel()
 	switch {
-	case tags.Backend != 0:
-		return b.Census.BackendGone(ctx, tags.Database, tags.Backend, announced)
-	case tags.Flush != nil: // nothing was sent
+	case r.tags.Backend != 0:
+		return b.Census.BackendGone(ctx, r.tags.Database, r.tags.Backend, r.since)
+	case r.tags.Flush != nil: // nothing was sent
 		return true, nil
 	}
-	return b.Census.Settled(ctx, p)
+	return r.open.over(ctx, b.Census)
 }

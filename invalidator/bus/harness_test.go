@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -38,6 +39,7 @@ type register struct {
 	living   map[Process]bool
 	running  map[Process]bool // transactions that a dead process left behind
 	backends map[uint32]bool  // of writes
+	asked    int              // how often what runs was asked for
 	failing  bool
 }
 
@@ -182,10 +184,21 @@ func (f *fleet) Living(context.Context) ([]Process, error) {
 	return list, nil
 }
 
-func (f *fleet) Settled(_ context.Context, p Process) (bool, error) {
+func (f *fleet) Open(context.Context) (func(context.Context) (bool, error), error) {
 	f.pg.mu.Lock()
 	defer f.pg.mu.Unlock()
-	return !f.pg.running[p], nil
+	f.pg.asked++
+	open := maps.Clone(f.pg.running)
+	return func(context.Context) (bool, error) {
+		f.pg.mu.Lock()
+		defer f.pg.mu.Unlock()
+		for t := range open {
+			if f.pg.running[t] {
+				return false, nil
+			}
+		}
+		return true, nil
+	}, nil
 }
 
 func (f *fleet) BackendGone(_ context.Context, _ string, backend uint32, _ time.Time) (bool, error) {
