@@ -86,10 +86,10 @@ func (b *Bus) doubts(now time.Duration) bool {
 // Forget tells that a process is dead and that nothing of it goes on in PostgreSQL, where no Census can say so. All proxies have to be told.
 func (b *Bus) Forget(p Process) {
 	b.mu.Lock()
-	_, outside := b.census.outside[p]
+	o := b.census.outside[p]
 	b.mu.Unlock()
-	if outside {
-		b.pardon(context.Background(), p)
+	if o != nil {
+		b.pardon(context.Background(), p, o)
 	}
 }
 
@@ -241,11 +241,11 @@ func (b *Bus) evaluateLook(ctx context.Context, alive map[Process]bool, sent, re
 		switch {
 		case alive[p]:
 			o.absent = false
-		case !o.absent || hole:
-			o.absent, o.since = true, received
+		case !o.absent || hole: // a new one: who settles the one before has asked too early
+			c.outside[p] = &outsider{missing: o.missing, absent: true, since: received}
 		case sent >= o.since+b.part(aloneLease) && !o.settling:
 			o.settling = true
-			b.work.Go(func() { b.resolve(ctx, p) })
+			b.work.Go(func() { b.resolve(ctx, p, o) })
 		}
 	}
 	if b.member == nil {
@@ -296,12 +296,10 @@ func (o *opened) over(ctx context.Context, c Census) (over bool, err error) {
 }
 
 // resolve waits until nothing of a process that is gone goes on in PostgreSQL.
-func (b *Bus) resolve(ctx context.Context, p Process) {
+func (b *Bus) resolve(ctx context.Context, p Process, o *outsider) {
 	defer func() {
 		b.mu.Lock()
-		if o := b.census.outside[p]; o != nil {
-			o.settling = false
-		}
+		o.settling = false
 		b.mu.Unlock()
 	}()
 	var open opened
@@ -310,14 +308,13 @@ func (b *Bus) resolve(ctx context.Context, p Process) {
 		settled, err := open.over(asking, b.Census)
 		cancel()
 		b.mu.Lock()
-		o := b.census.outside[p]
-		back := o == nil || !o.absent
+		back := b.census.outside[p] != o || !o.absent
 		b.mu.Unlock()
 		if back {
 			return
 		}
 		if err == nil && settled {
-			b.pardon(ctx, p)
+			b.pardon(ctx, p, o)
 			return
 		}
 		select {
@@ -329,7 +326,7 @@ func (b *Bus) resolve(ctx context.Context, p Process) {
 }
 
 // pardon lets the fleet invalidate everything, since a process wrote without the log, and then takes the process for gone.
-func (b *Bus) pardon(ctx context.Context, p Process) {
+func (b *Bus) pardon(ctx context.Context, p Process, o *outsider) {
 	for ctx.Err() == nil {
 		b.mu.Lock()
 		changed := b.changed
@@ -349,7 +346,7 @@ func (b *Bus) pardon(ctx context.Context, p Process) {
 			}
 			b.mu.Lock()
 			if b.member == m {
-				if o := b.census.outside[p]; o != nil && (!o.settling || o.absent) {
+				if b.census.outside[p] == o && (!o.settling || o.absent) {
 					delete(b.census.outside, p)
 				}
 				b.evaluate()
