@@ -52,6 +52,9 @@ func newCensusState() census {
 // once in a while only.
 func (c *census) lasting(d time.Duration) bool { return c.showing && c.shown >= c.since+d }
 
+// doubt has this process show once more before it writes, later than any look that let others take it for dead.
+func (c *census) doubt(until time.Duration) { c.known, c.doubted = false, until }
+
 // seen tells whether PostgreSQL has shown this process for so long, and shows it still, that every other process knows that it lives. The last look
 // must be later than any that could let others take it for dead without more ado: those were answered within a lease after an answer of Redis
 // to this process. The caller holds mu.

@@ -163,7 +163,11 @@ func (b *Bus) beat(parent context.Context, m *membership) bool {
 	}
 	b.answered()
 	m.beats, m.seen, m.sent = this, s.tick, sent
-	b.received = b.clock.now()
+	now := b.clock.now()
+	if now > b.received+b.part(ownLease) { // others may have taken it for dead, and Redis have forgotten that it said so
+		b.census.doubt(b.received + b.part(silentLease))
+	}
+	b.received = now
 	b.learnLevels(&s, m.id)
 	if m.ticks = append(m.ticks, tick{s.tick, sent}); len(m.ticks) > 4*beatsPerLease {
 		m.ticks = m.ticks[1:]

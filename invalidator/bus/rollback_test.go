@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -248,6 +249,56 @@ func TestJoinThatComesLate(t *testing.T) {
 	other.await("the log is read", func() bool { return other.at().Seq >= end })
 	if !other.fenced(7) {
 		t.Error("the fence of a write that is under way came down")
+	}
+	one.Release(token, true)
+}
+
+// TestRolledBackBehindTheDead: Redis brings back the state in which a member was last heard, whom the others have taken for dead since. It must not write
+// before they have seen it.
+func TestRolledBackBehindTheDead(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, 2)
+	one, other := f.all[0], f.all[1]
+	one.Release(one.fence(1), true)
+	f.change(func(r *register) { delete(r.living, one.Process()) })
+	other.await("the proof of life is missed", func() bool {
+		other.mu.Lock()
+		defer other.mu.Unlock()
+		o := other.memberOf(one.Process())
+		return o != nil && o.dead
+	})
+	same := func() (beats [2]uint64) {
+		one.mu.Lock()
+		defer one.mu.Unlock()
+		return [2]uint64{one.member.beats, one.memberOf(other.Process()).beat}
+	}
+	other.mu.Lock()
+	name := "m:" + other.member.id
+	other.mu.Unlock()
+	var restore func(int)
+	one.await("a moment between two beats", func() bool {
+		before := same()
+		restore = keep(t, f)
+		fields, err := other.client.HGetAll(t.Context(), one.keys[0]).Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		one.link.set(true)
+		if at := fields[name]; before == same() && strings.HasPrefix(at, strconv.FormatUint(before[1], 10)+" ") {
+			return true
+		}
+		one.link.set(false)
+		return false
+	})
+	other.await("it is gone", func() bool { s := other.Stats(); return s.Members == 0 && s.Live })
+	other.link.set(true) // it does not hear of what comes
+	restore(0)
+	one.link.set(false)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*f.lease)
+	defer cancel()
+	token, ok := one.Fence(ctx, Tags{Database: "db", Relations: []uint32{7}}, true)
+	if ok && other.Live() {
+		t.Error("a write was sent, and another process, which takes its writer for dead, is certain of everything")
 	}
 	one.Release(token, true)
 }
