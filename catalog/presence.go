@@ -77,8 +77,9 @@ SELECT DISTINCT objid FROM pg_locks
 	return keys, nil
 }
 
-// Transactions returns the transactions that clients have open, in all databases and from everywhere. Prepared ones aren't among them.
-func (p *Presence) Transactions(ctx context.Context) ([]Transaction, error) {
+// Transactions returns the transactions that clients have open, in all databases and from everywhere, and have had for less than a time, 0 being any.
+// Prepared ones aren't among them.
+func (p *Presence) Transactions(ctx context.Context, within time.Duration) ([]Transaction, error) {
 	var open []Transaction
 	err := p.prober.ask(ctx, func(conn *pgx.Conn) error {
 		rows, err := conn.Query(ctx, `
@@ -87,7 +88,8 @@ SELECT a.pid, coalesce(h.virtualxid, ''), a.xact_start
   LEFT JOIN (SELECT pid, virtualxid FROM pg_locks WHERE locktype = 'virtualxid' AND mode = 'ExclusiveLock' AND granted) h ON h.pid = a.pid
  WHERE a.usesysid IS NOT NULL AND a.pid <> pg_backend_pid() AND a.backend_type IS DISTINCT FROM 'walsender'
    AND (h.virtualxid IS NOT NULL OR a.backend_type = 'client backend' AND a.state IN ('active', 'fastpath function call'))
- ORDER BY a.pid`)
+   AND ($1::float8 = 0 OR a.xact_start IS NULL OR a.xact_start > clock_timestamp() - make_interval(secs => $1::float8))
+ ORDER BY a.pid`, within.Seconds())
 		if err != nil {
 			return err
 		}

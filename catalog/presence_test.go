@@ -46,9 +46,15 @@ func TestPresence(t *testing.T) {
 	if _, err := client.Exec(t.Context(), "BEGIN"); err != nil {
 		t.Fatal(err)
 	}
-	open, err := one.Transactions(t.Context())
+	open, err := one.Transactions(t.Context(), 0)
 	if err != nil || len(open) != 1 || open[0].PID != client.PgConn().PID() {
 		t.Fatalf("%+v, %v", open, err)
+	}
+	if young, err := one.Transactions(t.Context(), time.Microsecond); err != nil || len(young) != 0 {
+		t.Errorf("of the last microsecond: %+v, %v", young, err)
+	}
+	if young, err := one.Transactions(t.Context(), time.Hour); err != nil || len(young) != 1 {
+		t.Errorf("of the last hour: %+v, %v", young, err)
 	}
 	if gone, err := one.TransactionGone(t.Context(), open[0]); gone || err != nil {
 		t.Errorf("an open transaction: gone %v, %v", gone, err)

@@ -175,8 +175,8 @@ func (c *census) Living(ctx context.Context) ([]bus.Process, error) {
 }
 
 // Open implements bus.Census.
-func (c *census) Open(ctx context.Context) (func(context.Context) (bool, error), error) {
-	open, err := c.presence.Load().Transactions(ctx)
+func (c *census) Open(ctx context.Context, within time.Duration) (func(context.Context) (bool, error), error) {
+	open, err := c.presence.Load().Transactions(ctx, within)
 	if err != nil {
 		return nil, err
 	}

@@ -43,9 +43,9 @@ type Census interface {
 	// Living returns the processes whose proof of life the server shows now. This process's own is among them only if it was shown without a
 	// break since the call before: others may have looked in the break, and taken it for dead.
 	Living(ctx context.Context) ([]Process, error)
-	// Open notes all transactions that are open, whoever has them: a process that is dead may have left them behind. What it returns tells whether
-	// they are over, and is called by one goroutine at a time.
-	Open(ctx context.Context) (over func(ctx context.Context) (bool, error), err error)
+	// Open notes the transactions that are open, and have been for less than a time (0: for any), whoever has them: a process that is dead may have
+	// left them behind. What it returns tells whether they are over, and is called by one goroutine at a time.
+	Open(ctx context.Context, within time.Duration) (over func(ctx context.Context) (bool, error), err error)
 	// BackendGone tells whether a backend that there was at some time has ended: one that idles may still have the write to read.
 	BackendGone(ctx context.Context, database string, backend uint32, then time.Time) (bool, error)
 }

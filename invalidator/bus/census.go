@@ -39,6 +39,7 @@ const nobody Process = 0
 // outsider is a process outside of the log.
 type outsider struct {
 	missing  invalidator.Position // of the event that said so
+	after    time.Duration        // it can't have begun a transaction before, 0: nobody knows
 	absent   bool                 // PostgreSQL does not show it
 	since    time.Duration
 	settling bool
@@ -220,8 +221,8 @@ func (b *Bus) evaluateLook(ctx context.Context, alive map[Process]bool, sent, re
 	hole := !c.watched || sent > c.looked+b.part(trustLease)
 	if hole {
 		c.watching = sent
-		if c.watched && c.outside[nobody] == nil { // somebody may have come, written alone, and gone
-			c.outside[nobody] = &outsider{}
+		if c.watched && sent > c.looked+b.part(silentLease) && c.outside[nobody] == nil { // somebody may have come, written alone, and gone
+			c.outside[nobody] = &outsider{after: c.looked}
 		}
 	}
 	c.watched, c.looked = true, sent
@@ -245,7 +246,7 @@ func (b *Bus) evaluateLook(ctx context.Context, alive map[Process]bool, sent, re
 		case alive[p]:
 			o.absent = false
 		case !o.absent || hole: // a new one: who settles the one before has asked too early
-			c.outside[p] = &outsider{missing: o.missing, absent: true, since: received}
+			c.outside[p] = &outsider{missing: o.missing, after: o.after, absent: true, since: received}
 		case sent >= o.since+b.part(aloneLease) && !o.settling:
 			o.settling = true
 			b.work.Go(func() { b.resolve(ctx, p, o) })
@@ -283,19 +284,13 @@ func (b *Bus) elsewhere(o *other) bool {
 	return true
 }
 
-// opened are the transactions that were open at some time.
-type opened struct {
-	ask func(context.Context) (bool, error) // nil: nobody has noted them yet
-}
-
-// over tells whether those are over that were open when it was first called.
-func (o *opened) over(ctx context.Context, c Census) (over bool, err error) {
-	if o.ask == nil {
-		if o.ask, err = c.Open(ctx); err != nil {
-			return false, err
-		}
+// within is for how long what it left behind can be open, 0 where nobody knows: a dump that runs since this morning keeps nobody waiting for a process
+// that came a moment ago.
+func (o *outsider) within(now, lease time.Duration) time.Duration {
+	if o.after == 0 {
+		return 0
 	}
-	return o.ask(ctx)
+	return now - o.after + lease
 }
 
 // resolve waits until nothing of a process that is gone goes on in PostgreSQL.
@@ -308,7 +303,7 @@ func (b *Bus) resolve(ctx context.Context, p Process, o *outsider) {
 	var open opened
 	for {
 		asking, cancel := b.call(ctx)
-		settled, err := open.over(asking, b.Census)
+		settled, err := open.over(asking, b.Census, o.within(b.clock.now(), b.Lease))
 		cancel()
 		b.mu.Lock()
 		back := b.census.outside[p] != o || !o.absent
@@ -386,47 +381,4 @@ func (b *Bus) awaitApplied(ctx context.Context, m *membership, q *queued) bool {
 			return false
 		}
 	}
-}
-
-// askForOrphans ends the fences of processes that are no members any more, once their backends are gone.
-func (b *Bus) askForOrphans(ctx context.Context) {
-	orphans := make(map[token]*remoteFence)
-	b.mu.Lock()
-	if b.member != nil {
-		for name, r := range b.remote {
-			switch {
-			case b.memberOf(name.process) != nil:
-				r.open = opened{} // what it has open later is what it may leave behind
-			// A list of members that is older than the fence does not tell that its owner is none.
-			case !r.asked && b.member.learned > r.at:
-				orphans[name] = r
-			}
-		}
-	}
-	b.mu.Unlock()
-	for name, r := range orphans {
-		if gone, err := b.gone(ctx, r); err != nil || !gone {
-			continue
-		}
-		b.mu.Lock()
-		_, outside := b.census.outside[name.process]
-		if b.remote[name] == r && b.member != nil && b.memberOf(name.process) == nil && (r.tags.Backend != 0 || !outside) {
-			r.asked = true
-			b.enqueue(&queued{event: &event{kind: kindChanged, process: name.process, number: name.number, tags: r.tags}, down: name.String(), done: make(chan struct{})})
-		}
-		b.mu.Unlock()
-	}
-}
-
-// gone tells whether what a process that is no member sent under a fence is over. Where nobody knows the backend all transactions have to be.
-func (b *Bus) gone(parent context.Context, r *remoteFence) (bool, error) {
-	ctx, cancel := b.call(parent)
-	defer cancel()
-	switch {
-	case r.tags.Backend != 0:
-		return b.Census.BackendGone(ctx, r.tags.Database, r.tags.Backend, r.since)
-	case r.tags.Flush != nil: // nothing was sent
-		return true, nil
-	}
-	return r.open.over(ctx, b.Census)
 }

@@ -40,6 +40,7 @@ type register struct {
 	running  map[Process]bool // transactions that a dead process left behind
 	backends map[uint32]bool  // of writes
 	asked    int              // how often what runs was asked for
+	within   time.Duration    // of the last question
 	failing  bool
 }
 
@@ -184,10 +185,11 @@ func (f *fleet) Living(context.Context) ([]Process, error) {
 	return list, nil
 }
 
-func (f *fleet) Open(context.Context) (func(context.Context) (bool, error), error) {
+func (f *fleet) Open(_ context.Context, within time.Duration) (func(context.Context) (bool, error), error) {
 	f.pg.mu.Lock()
 	defer f.pg.mu.Unlock()
 	f.pg.asked++
+	f.pg.within = within
 	open := maps.Clone(f.pg.running)
 	return func(context.Context) (bool, error) {
 		f.pg.mu.Lock()

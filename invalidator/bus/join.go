@@ -190,20 +190,6 @@ func (b *Bus) enter(m *membership, s *state, tokens []*Token, isolations uint64,
 	return late, true
 }
 
-// orphans returns the fences of others that Redis does not know of: it has lost the log, and who is not there to announce them may be dead. Members that
-// come later have to know of the writes. The caller holds mu.
-func (b *Bus) orphans(epoch uint64) (list []*queued) {
-	for name, r := range b.remote {
-		if r.epoch == epoch {
-			continue
-		}
-		r.epoch = epoch
-		e := event{kind: kindFence, process: name.process, number: name.number, tags: r.tags}
-		list = append(list, &queued{event: &e, up: name.String(), done: make(chan struct{})})
-	}
-	return list
-}
-
 // takeFences puts up what is up in the fleet, and takes down what is no more. The caller holds mu.
 func (b *Bus) takeFences(epoch uint64, s *state) {
 	for _, r := range b.remote {

@@ -73,6 +73,11 @@ func TestLoneWriterWhileNobodyLooks(t *testing.T) {
 	if one.fresh(at, 1) {
 		t.Error("Live, and what was filled before a write of a process that it never saw is fresh")
 	}
+	f.change(func(r *register) {
+		if r.within < f.lease || r.within > patience {
+			t.Errorf("it waited for transactions of the last %v", r.within)
+		}
+	})
 }
 
 // TestFenceOfTheDeadAfterTheLogIsLost: who comes then must know of the write, too.
