@@ -71,7 +71,7 @@ func (p *process) pause() error {
 		if time.Now().After(deadline) {
 			return fmt.Errorf("process %d goes on after SIGSTOP", p.pid)
 		}
-		time.Sleep(time.Millisecond) // the kernel tells a parent only, whose wait is another's
+		<-time.After(time.Millisecond) // the kernel tells a parent only, whose wait is another's
 	}
 }
 
