@@ -160,9 +160,7 @@ func (b *Bus) enter(m *membership, s *state, tokens []*Token, isolations uint64,
 	} else if b.began.epoch != 0 {
 		b.counts.epochs.Add(1)
 		b.over = append(b.over[max(0, len(b.over)-keepEpochs):], b.began.epoch)
-	}
-	if b.began.epoch != 0 && b.began.epoch != m.epoch { // others may go on in the one before, and have taken this process for dead there
-		b.census.doubt(b.received + b.part(silentLease))
+		b.census.doubt(b.received + b.part(silentLease)) // others may go on in the one before, and have taken this process for dead there
 	}
 	b.began.epoch, b.began.at = m.epoch, m.began
 	b.member, b.received = m, answered
