@@ -16,9 +16,16 @@ type Source struct {
 	Relations []uint32          // OIDs, sorted
 	Tables    []string          // names of the relations, as schema.name
 	Statement *parser.Statement // its fingerprint is the entries'
+	Uses      Uses              // counts answers, nil for nobody
 
 	rule atomic.Pointer[Rule]
 	cost atomic.Int64 // nanoseconds; 0 as long as nothing is known
+}
+
+// Uses counts the answers that come from the entries of a source, in nanoseconds: what they spared the upstream, and what some of them took.
+type Uses interface {
+	Hit(shared bool, origin int64)
+	HitTook(nanoseconds int64)
 }
 
 // Label returns the names of the relations for logs and statistics.

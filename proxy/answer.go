@@ -34,15 +34,26 @@ func (s *session) countHit(entry *cache.Entry) {
 		o, f.fetches = outcomeHitShared, f.fetches+1
 	}
 	s.srv.metrics.hit(o, entry.Origin)
+	s.frontend.counted = entry.Source.Uses
+	if u := entry.Source.Uses; u != nil {
+		u.Hit(o == outcomeHitShared, entry.Origin)
+	}
 	if s.staleness(entry) != "" {
 		s.srv.metrics.stale[staleRevalidate].Add(1)
 	}
 }
 
+// timedHits is that one in so many hits of a session is measured for its statement's shape.
+const timedHits = 16
+
 // observeHits measures answers from the cache that have been sent.
 func (s *session) observeHits(n int) {
 	f := &s.frontend
 	took := cache.Monotonic() - f.received
+	if f.untilTimed--; f.untilTimed <= 0 && n == 1 && f.counted != nil {
+		f.untilTimed = timedHits
+		f.counted.HitTook(took)
+	}
 	for range n {
 		o := outcomeHit
 		if f.fetches > 0 {

@@ -4,6 +4,7 @@ import (
 	"github.com/pgrecall/pgrecall/cache"
 	"github.com/pgrecall/pgrecall/cachepolicy"
 	"github.com/pgrecall/pgrecall/invalidator"
+	"github.com/pgrecall/pgrecall/proxy/traffic"
 	"github.com/pgrecall/pgrecall/wire"
 )
 
@@ -14,6 +15,7 @@ type fill struct {
 	flight  *cache.Flight // nil when nobody can wait for it
 	stamp   invalidator.Stamp
 	source  *cache.Source
+	use     *traffic.Use
 	portal  *portal // extended protocol: where Describe leaves the row description
 	max     int
 	started int64 // when the query, or for a portal its Execute, was sent
@@ -60,6 +62,14 @@ func (f *fill) outcome() (outcome, cachepolicy.Reason) {
 		return outcomeBypass, cachepolicy.ReasonShadow
 	}
 	return outcomeMiss, cachepolicy.ReasonNone
+}
+
+// boarded counts what caching has cost until a miss was sent.
+func (f *fill) boarded(s *session, sent int64) {
+	if began := s.frontend.boarded; f != nil && began != 0 {
+		f.use.Overhead(sent - began)
+	}
+	s.frontend.boarded = 0
 }
 
 // describe takes a RowDescription or NoData message.
@@ -122,6 +132,7 @@ func (f *fill) store(s *session) {
 	if f.portal != nil && f.row == nil {
 		f.row = f.portal.row
 	}
+	began := s.now()
 	if f.comparison != nil && f.comparison.settle(f) {
 		f.stored = true
 		return
@@ -131,7 +142,7 @@ func (f *fill) store(s *session) {
 		f.abort()
 		return
 	}
-	entry := cache.NewEntry(f.parameter, f.row, f.data, f.stamp, f.source, f.asked, s.now()-f.started)
+	entry := cache.NewEntry(f.parameter, f.row, f.data, f.stamp, f.source, f.asked, began-f.started)
 	if !f.only {
 		f.source.SetCost(entry.Origin)
 		entry.Tenant = f.tenant
@@ -146,4 +157,6 @@ func (f *fill) store(s *session) {
 	if f.flight != nil {
 		f.flight.Finish(entry)
 	}
+	f.use.Filled(entry.Size())
+	f.use.Overhead(s.now() - began)
 }

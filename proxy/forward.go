@@ -227,6 +227,7 @@ func (s *session) forwardExecute(scan *wire.Scanner, size int) {
 		return
 	}
 	e.sent = s.now()
+	e.fill.boarded(s, e.sent)
 	s.push(e)
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/pgrecall/pgrecall/catalog"
 	"github.com/pgrecall/pgrecall/invalidator"
 	"github.com/pgrecall/pgrecall/parser"
+	"github.com/pgrecall/pgrecall/proxy/traffic"
 )
 
 // plan is what one statement means in one scope: whether it may come from the cache and what it touches.
@@ -30,6 +31,7 @@ type plan struct {
 	begins     bool // one BEGIN that leaves or asks for READ COMMITTED
 	vacuums    bool // one VACUUM
 	outcome    outcome
+	use        *traffic.Use // nil for what is neither a read nor a write
 }
 
 type planKey struct {
@@ -121,7 +123,33 @@ func (srv *Server) newPlan(statement *parser.Statement, sc *scope, d *database) 
 		}
 		p.source = srv.newSource(p)
 	}
+	if p.outcome == outcomeBypass || p.outcome == outcomeWrite {
+		p.use = srv.traffic.Open(p.description())
+		if p.source != nil {
+			p.source.Uses = p.use
+		}
+	}
 	return p
+}
+
+// description says what is counted of the plan.
+func (p *plan) description() traffic.Description {
+	d := traffic.Description{Statement: p.statement, Database: p.database.name}
+	if r := p.decision.Rule; r != nil {
+		d.Rule = r.Name
+	}
+	relations := p.decision.Relations
+	if p.outcome == outcomeWrite {
+		relations = p.touched.Relations
+	}
+	if p.snapshot != nil {
+		for _, oid := range relations {
+			if r := p.snapshot.ByOID(oid); r != nil {
+				d.Tables = append(d.Tables, r.Schema+"."+r.Name)
+			}
+		}
+	}
+	return d
 }
 
 // readsOnly tells whether a text is made of reads and nothing else.

@@ -83,6 +83,7 @@ func (s *session) handleQuery(message []byte) {
 		s.keepFill(filled{fill: fl, text: append([]byte(nil), text...)})
 	}
 	e.fence, e.ending, e.aside, e.sent = f.takeFence(), f.takeEnding(), s.attach(e.aside), s.now()
+	fl.boarded(s, e.sent)
 	if f.takeCanceled() {
 		e.aside = e.aside.unsent()
 		s.push(e)
@@ -269,7 +270,7 @@ func (s *session) newStampedFill(p *plan, key cache.Key, flight *cache.Flight, s
 	}
 	now := s.now()
 	f := &fill{key: key, flight: flight, stamp: stamp, source: p.source, max: limit, started: now, asked: now, block: byte(s.status.Load())}
-	f.tenant = s.tenantMark(p)
+	f.use, f.tenant = p.use, s.tenantMark(p)
 	if tenant, known := s.tenant(); known && s.srv.shared != nil {
 		f.offer = &offer{key: key, position: s.srv.shared.mark(position, stamp), plan: p, tenant: tenant}
 	}
@@ -284,6 +285,7 @@ func (s *session) board(p *plan, key cache.Key, directive parser.Directive) (*ca
 	default:
 	}
 	s.wasCancelled.Store(false)
+	s.frontend.boarded = s.now()
 	for range 2 {
 		flight, leader := s.srv.flights.Join(key)
 		if leader {

@@ -22,6 +22,7 @@ import (
 	"github.com/pgrecall/pgrecall/invalidator"
 	"github.com/pgrecall/pgrecall/invalidator/bus"
 	"github.com/pgrecall/pgrecall/parser"
+	"github.com/pgrecall/pgrecall/proxy/traffic"
 )
 
 // Limits bound what clients can make the server hold. Zero values mean the defaults of package config.
@@ -79,6 +80,8 @@ type Server struct {
 	early       early
 	doubts      doubts
 
+	traffic  *traffic.Registry
+	sweeping sync.Once // of traffic
 	uncached uncached
 	hot      *hotKeys // nil: none are remembered
 
@@ -166,7 +169,7 @@ func NewServer(o Options) (*Server, error) {
 	if s.hot, err = newHotKeys(o.HotKeys); err != nil {
 		return nil, fmt.Errorf("proxy: hot keys: %w", err)
 	}
-	s.uncached = newUncached()
+	s.uncached, s.traffic = newUncached(), traffic.NewRegistry()
 	s.metrics = newMetrics(o.Registerer, s)
 	if o.Fleet != nil && s.caching {
 		if err := s.joinFleet(o.Fleet); err != nil {
@@ -194,6 +197,7 @@ func (srv *Server) Serve(l net.Listener) error {
 		return net.ErrClosed
 	}
 	srv.listeners[l] = struct{}{}
+	srv.sweeping.Do(func() { srv.work.Go(func() { srv.traffic.Run(srv.ctx) }) })
 	srv.mu.Unlock()
 	for {
 		conn, err := l.Accept()

@@ -84,6 +84,9 @@ type frontend struct {
 	settingsInFlight bool // settings may change by something that is not answered yet
 	dropped          bool // the message in hand was answered here
 
+	counted    cache.Uses     // of the last hit, nil for nobody
+	untilTimed int            // hits until one is measured for its shape
+	boarded    int64          // when the miss in hand was noticed, 0: there is none
 	untilHot   int            // hits until one is noted
 	untilCheck int            // hits until one is verified
 	fetched    []*cache.Entry // that came from L2 in this cycle

@@ -6,19 +6,18 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/pgrecall/pgrecall/cache"
 	"github.com/pgrecall/pgrecall/cachepolicy"
 	"github.com/pgrecall/pgrecall/parser"
+	"github.com/pgrecall/pgrecall/proxy/traffic"
 )
 
 // Bounds of what is known of uncached reads.
 const (
 	uncachedShapes = 1000
-	uncachedText   = 2 << 10          // bytes of a shape's text
 	uncachedQueue  = 1 << 10          // observations that wait; more are lost
 	uncachedUnit   = time.Millisecond // shorter reads are sampled
 )
@@ -83,10 +82,20 @@ func newUncached() uncached {
 func (s *session) observe(e *expectation) {
 	took := cache.Monotonic() - e.sent
 	s.srv.metrics.observe(e.outcome, took)
+	if e.plan == nil {
+		return
+	}
+	switch e.outcome {
+	case outcomeMiss:
+		e.plan.use.Miss(took)
+	case outcomeBypass:
+		e.plan.use.Bypass(took)
+	case outcomeWrite:
+		e.plan.use.Write(took)
+	default:
+	}
 	reason := e.reason
 	switch {
-	case e.plan == nil:
-		return
 	case e.fill != nil && e.fill.large:
 		reason = cachepolicy.ReasonResultLarge
 		s.srv.metrics.bypass(reason)
@@ -130,7 +139,7 @@ func (u *uncached) add(o observation, now time.Time) {
 	key := shape{statement.Fingerprint(), o.plan.database.name, o.reason}
 	known := u.shapes[key]
 	if known == nil {
-		known = &shapeTime{query: shown(statement)}
+		known = &shapeTime{query: traffic.Text(statement)}
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -161,18 +170,6 @@ func (u *uncached) makeRoom() time.Duration {
 	}
 	delete(u.shapes, last)
 	return least
-}
-
-// shown returns a statement's text without constants, shortened.
-func shown(statement *parser.Statement) string {
-	text, err := parser.Normalize(statement.Canonical)
-	if err != nil {
-		return ""
-	}
-	if len(text) > uncachedText {
-		return strings.ToValidUTF8(text[:uncachedText], "") + " ..."
-	}
-	return text
 }
 
 // Uncached returns the n shapes of reads, all where n is negative, that took the most of the upstream's time since the start without being

@@ -1,0 +1,210 @@
+package traffic
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/pgrecall/pgrecall/parser"
+)
+
+// Bounds of what is kept.
+const (
+	mostShapes  = 1000
+	mostTables  = 1000
+	mostText    = 2 << 10                // bytes of a shape's text
+	sweepEvery  = 10 * time.Second       // so that uses which are over leave
+	sweepBudget = 200 * time.Millisecond // for fingerprints of new shapes in one sweep
+)
+
+// Registry adds up what is counted on Uses. Its methods may be called from any goroutine; nil counts nothing.
+type Registry struct {
+	opening sync.Mutex
+	opened  []*open // since the last sweep
+
+	mu     sync.Mutex
+	live   []*open
+	shapes map[key]*shape
+	tables map[table]*Totals
+	rules  map[string]*Totals
+	rest   Totals // of shapes that had to leave, or whose fingerprint there was no time for
+	others map[string]*Totals
+}
+
+// open is a Use that is counted.
+type open struct {
+	counters    *counters
+	description Description
+	seen        Totals // that have been added
+	shape       *shape
+	tables      []*Totals
+	rule        *Totals
+}
+
+// key names a shape.
+type key struct {
+	fingerprint uint64
+	database    string
+}
+
+type shape struct {
+	key       key
+	query     string
+	tables    []string
+	rule      string
+	totals    Totals
+	inherited time.Duration // of the shape that made room
+	last      time.Time
+	gone      bool // it made room for another one
+}
+
+// table names a table.
+type table struct{ database, name string }
+
+// NewRegistry returns an empty one.
+func NewRegistry() *Registry {
+	return &Registry{shapes: map[key]*shape{}, tables: map[table]*Totals{}, rules: map[string]*Totals{}, others: map[string]*Totals{}}
+}
+
+// Open begins to count for a plan.
+func (r *Registry) Open(d Description) *Use {
+	if r == nil {
+		return nil
+	}
+	u := newUse()
+	r.opening.Lock()
+	r.opened = append(r.opened, &open{counters: u.c, description: d})
+	r.opening.Unlock()
+	return u
+}
+
+// Run sweeps now and then until ctx ends.
+func (r *Registry) Run(ctx context.Context) {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			r.mu.Lock()
+			r.sweep()
+			r.mu.Unlock()
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// sweep adds what was counted since the last one. The caller holds mu.
+func (r *Registry) sweep() {
+	r.opening.Lock()
+	r.live = append(r.live, r.opened...)
+	r.opened = nil
+	r.opening.Unlock()
+	began := time.Now()
+	r.live = slices.DeleteFunc(r.live, func(o *open) bool {
+		over := o.counters.over.Load() // before the counts are read
+		now := o.counters.totals()
+		delta := now
+		if delta.add(o.seen, -1); delta != (Totals{}) {
+			r.add(o, delta, began)
+			o.seen = now
+		}
+		return over
+	})
+}
+
+// add adds counts of one Use.
+func (r *Registry) add(o *open, delta Totals, began time.Time) {
+	if o.tables == nil {
+		o.tables, o.rule = r.tablesOf(&o.description), r.ruleOf(o.description.Rule)
+	}
+	for _, t := range o.tables {
+		t.add(delta, 1)
+	}
+	o.rule.add(delta, 1)
+	if o.shape == nil || o.shape.gone {
+		if o.shape = r.shapeOf(&o.description, began); o.shape == nil {
+			r.rest.add(delta, 1)
+			return
+		}
+	}
+	o.shape.totals.add(delta, 1)
+	o.shape.last = began
+}
+
+// tablesOf returns the totals of what a statement reads or touches.
+func (r *Registry) tablesOf(d *Description) []*Totals {
+	list := []*Totals{}
+	for _, name := range d.Tables {
+		t := r.tables[table{d.Database, name}]
+		if t == nil && len(r.tables) < mostTables {
+			t = &Totals{}
+			r.tables[table{d.Database, name}] = t
+		}
+		if t == nil { // of all tables that there is no room for
+			if t = r.others[d.Database]; t == nil {
+				t = &Totals{}
+				r.others[d.Database] = t
+			}
+		}
+		if !slices.Contains(list, t) {
+			list = append(list, t)
+		}
+	}
+	return list
+}
+
+func (r *Registry) ruleOf(name string) *Totals {
+	if r.rules[name] == nil {
+		r.rules[name] = &Totals{}
+	}
+	return r.rules[name]
+}
+
+// shapeOf returns the shape of a statement, nil where there is no time left to find out which.
+func (r *Registry) shapeOf(d *Description, began time.Time) *shape {
+	if time.Since(began) > sweepBudget {
+		return nil
+	}
+	k := key{d.Statement.Fingerprint(), d.Database}
+	if s := r.shapes[k]; s != nil {
+		return s
+	}
+	s := &shape{key: k, query: Text(d.Statement), tables: d.Tables, rule: d.Rule}
+	if len(r.shapes) >= mostShapes {
+		s.inherited = r.makeRoom()
+	}
+	r.shapes[k] = s
+	return s
+}
+
+// makeRoom removes the shape with the least time, and returns that: the new one is ranked as if it were its own (Metwally, Agrawal, El Abbadi:
+// Efficient computation of frequent and top-k elements in data streams), so that whatever takes more than a thousandth of all time is kept.
+func (r *Registry) makeRoom() time.Duration {
+	var last *shape
+	for _, s := range r.shapes {
+		if last == nil || s.rank() < last.rank() {
+			last = s
+		}
+	}
+	delete(r.shapes, last.key)
+	last.gone = true
+	r.rest.add(last.totals, 1)
+	return last.rank()
+}
+
+func (s *shape) rank() time.Duration { return s.inherited + s.totals.Time() }
+
+// Text returns a statement's text without constants, shortened; "" where there is no such form.
+func Text(statement *parser.Statement) string {
+	text, err := parser.Normalize(statement.Canonical)
+	if err != nil {
+		return ""
+	}
+	if len(text) > mostText {
+		return strings.ToValidUTF8(text[:mostText], "") + " ..."
+	}
+	return text
+}

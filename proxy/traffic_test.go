@@ -1,0 +1,57 @@
+package proxy_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/pgrecall/pgrecall/proxy"
+)
+
+// TestTrafficIsCounted: by shape, by table and by rule, whatever the protocol.
+func TestTrafficIsCounted(t *testing.T) {
+	bothProtocols(t, func(t *testing.T, parameters ...string) {
+		r := start(t, "CREATE TABLE t AS SELECT generate_series(1, 10) AS id", "CREATE TABLE u (n int)")
+		c := r.connect(parameters...)
+		value(t, c, "SELECT count(*)::text FROM t")
+		before := r.hits()
+		for range 40 {
+			value(t, c, "SELECT count(*)::text FROM t")
+		}
+		hits := r.hits() - before
+		value(t, c, "SELECT random()::text FROM t LIMIT 1")
+		mustExec(t, c, "UPDATE t SET id = id + 1")
+		mustExec(t, c, "INSERT INTO u SELECT 1")
+
+		shapes, _ := r.Shapes()
+		find := func(query string) proxy.Shape {
+			for _, s := range shapes {
+				if s.Query == query {
+					return s
+				}
+			}
+			t.Fatalf("%s is not among %+v", query, shapes)
+			return proxy.Shape{}
+		}
+		read := find("select count(*)::text from t")
+		if read.Hits < hits || hits == 0 || read.Misses == 0 || read.Saved <= 0 || read.Asked <= 0 || read.Overhead <= 0 || read.Timed == 0 || read.HitTime <= 0 || read.Bytes <= 0 ||
+			!slices.Equal(read.Tables, []string{"public.t"}) || read.Database != r.Database {
+			t.Errorf("%d hits: %+v", hits, read)
+		}
+		if s := find("select random()::text from t limit $1"); s.Bypasses == 0 || s.BypassTime <= 0 || s.Hits != 0 {
+			t.Errorf("%+v", s)
+		}
+		if s := find("update t set id = id + $1"); s.Writes != 1 || s.WriteTime <= 0 || !slices.Equal(s.Tables, []string{"public.t"}) {
+			t.Errorf("%+v", s)
+		}
+		tables := r.Tables()
+		if i := slices.IndexFunc(tables, func(t proxy.Table) bool { return t.Name == "public.t" }); i < 0 || tables[i].Hits != read.Hits || tables[i].Writes != 1 {
+			t.Errorf("%+v", tables)
+		}
+		if i := slices.IndexFunc(tables, func(t proxy.Table) bool { return t.Name == "public.u" }); i < 0 || tables[i].Writes != 1 || tables[i].Reads() != 0 {
+			t.Errorf("%+v", tables)
+		}
+		if rules := r.Rules(); len(rules) != 1 || rules[0].Name != "" || rules[0].Hits != read.Hits {
+			t.Errorf("%+v", rules)
+		}
+	})
+}
