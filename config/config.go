@@ -24,6 +24,8 @@ type Config struct {
 	// AdminHosts are names that requests to the admin server may have in their Host header, besides
 	// addresses, localhost and the host of Admin.
 	AdminHosts []string
+	// Series is how many tables, and shapes of statements, have time series of their own.
+	Series int
 	// AdminToken is what POST /api/flush and /api/allow need, "" for nothing. A secret.
 	AdminToken string
 
@@ -98,6 +100,7 @@ func Defaults() *Config {
 		EarlyRefresh:    1,
 		Replication:     "auto",
 		CatalogInterval: 30 * time.Second,
+		Series:          100,
 		Warm:            Warm{HotKeys: 1000, Concurrency: 2},
 		MaxConnections:  1000,
 		MaxHeldMessage:  1 << 20,

@@ -71,6 +71,8 @@ func generalSettings() []setting {
 				c.AdminHosts = v
 				return nil
 			}},
+		count("metrics-series", "admin.metrics_series", "tables, and as many shapes of statements, with time series of their own in the metrics; the others are counted together", 0, 10_000,
+			func(c *Config) *int { return &c.Series }),
 		secret(text("admin-token", "admin.token", "TOKEN", "what POST /api/flush and /api/allow, and GET /api/hot, must show as a bearer token", checkToken,
 			func(c *Config) *string { return &c.AdminToken })),
 

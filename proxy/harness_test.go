@@ -68,7 +68,7 @@ func (r *running) serve(config *pgx.ConnConfig, change func(*proxy.Options)) {
 	options := proxy.Options{
 		Upstream: config, HasAccount: true, L1: l1, Statements: parser.NewCache(16 << 20), Policy: policy,
 		Logger: slog.New(slog.NewTextHandler(testWriter{tb}, nil)), Registerer: prometheus.NewRegistry(),
-		CatalogInterval: time.Second,
+		CatalogInterval: time.Second, Series: 10,
 	}
 	if change != nil {
 		change(&options)

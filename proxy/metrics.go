@@ -97,7 +97,7 @@ func newMetrics(r prometheus.Registerer, srv *Server) *metrics {
 		current("pgrecall_unknown_outcomes", "Sessions that ended while the outcome of their writes was unknown, and whose backend may still run.", func() float64 { return float64(m.orphans.Load()) }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "pgrecall_upstream_seconds_saved_total", Help: "Time that the upstream took for the answers that came from the cache."},
 			func() float64 { return float64(m.saved.Load()) / 1e9 }),
-		&tierCollector{srv: srv}, &refreshCollector{m},
+		&tierCollector{srv: srv}, &refreshCollector{m}, trafficCollector{srv.traffic},
 	)
 	return m
 }

@@ -53,6 +53,7 @@ type Options struct {
 	Tenant          string        // whose results can be flushed alone: "none", "user" or "setting:NAME"; "" is none
 	Fleet           *Fleet        // nil: this is the only pgrecall in front of the upstream
 	HotKeys         int           // how many queries are remembered for Hot, 0 for none
+	Series          int           // how many tables, and shapes of statements, have time series of their own
 	Shared          *Shared       // L2, nil for none; without a Fleet it is for this process's own results
 }
 
@@ -169,7 +170,7 @@ func NewServer(o Options) (*Server, error) {
 	if s.hot, err = newHotKeys(o.HotKeys); err != nil {
 		return nil, fmt.Errorf("proxy: hot keys: %w", err)
 	}
-	s.uncached, s.traffic = newUncached(), traffic.NewRegistry()
+	s.uncached, s.traffic = newUncached(), traffic.NewRegistry(o.Series)
 	s.metrics = newMetrics(o.Registerer, s)
 	if o.Fleet != nil && s.caching {
 		if err := s.joinFleet(o.Fleet); err != nil {

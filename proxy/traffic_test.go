@@ -1,8 +1,12 @@
 package proxy_test
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/pgrecall/pgrecall/proxy"
 )
@@ -49,6 +53,34 @@ func TestTrafficIsCounted(t *testing.T) {
 		}
 		if i := slices.IndexFunc(tables, func(t proxy.Table) bool { return t.Name == "public.u" }); i < 0 || tables[i].Writes != 1 || tables[i].Reads() != 0 {
 			t.Errorf("%+v", tables)
+		}
+		series := map[string]float64{}
+		families, err := r.Registerer.(prometheus.Gatherer).Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, family := range families {
+			for _, m := range family.GetMetric() {
+				labels := []string{family.GetName()}
+				for _, l := range m.GetLabel() {
+					labels = append(labels, l.GetValue())
+				}
+				series[strings.Join(labels, " ")] = m.GetCounter().GetValue()
+			}
+		}
+		id := fmt.Sprintf("%016x", read.Fingerprint)
+		for name, want := range map[string]float64{
+			"pgrecall_table_statements_total " + r.Database + " hit_l1 public.t":      float64(read.Hits),
+			"pgrecall_table_statements_total " + r.Database + " write public.u":       1,
+			"pgrecall_table_statements_total  hit_l1 other":                           0,
+			"pgrecall_table_upstream_seconds_saved_total " + r.Database + " public.t": read.Saved.Seconds(),
+			"pgrecall_rule_statements_total hit_l1 ":                                  float64(read.Hits),
+			"pgrecall_shape_statements_total " + r.Database + " " + id + " hit_l1":    float64(read.Hits),
+			"pgrecall_shape_upstream_seconds_total " + r.Database + " " + id:          read.Asked.Seconds(),
+		} {
+			if got, there := series[name]; !there || got != want {
+				t.Errorf("%s: %v, want %v", name, got, want)
+			}
 		}
 		if rules := r.Rules(); len(rules) != 1 || rules[0].Name != "" || rules[0].Hits != read.Hits {
 			t.Errorf("%+v", rules)

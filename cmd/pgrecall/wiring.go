@@ -55,6 +55,7 @@ func newEngine(c *config.Config, up upstream, l1 *memory.Cache, f *fleet, client
 		Verify:          c.Verify,
 		EarlyRefresh:    c.EarlyRefresh,
 		HotKeys:         hotKeys(c),
+		Series:          c.Series,
 		CatalogInterval: c.CatalogInterval, CatalogWait: c.CatalogWait,
 	}
 	if f != nil {

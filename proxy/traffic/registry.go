@@ -31,6 +31,9 @@ type Registry struct {
 	rules  map[string]*Totals
 	rest   Totals // of shapes that had to leave, or whose fingerprint there was no time for
 	others map[string]*Totals
+
+	shapeSeries series[key]
+	tableSeries series[table]
 }
 
 // open is a Use that is counted.
@@ -39,7 +42,7 @@ type open struct {
 	description Description
 	seen        Totals // that have been added
 	shape       *shape
-	tables      []*Totals
+	tables      []*Totals // nil before the first count
 	rule        *Totals
 }
 
@@ -63,9 +66,12 @@ type shape struct {
 // table names a table.
 type table struct{ database, name string }
 
-// NewRegistry returns an empty one.
-func NewRegistry() *Registry {
-	return &Registry{shapes: map[key]*shape{}, tables: map[table]*Totals{}, rules: map[string]*Totals{}, others: map[string]*Totals{}}
+// NewRegistry returns an empty one that exports so many shapes, and as many tables, as time series of their own.
+func NewRegistry(most int) *Registry {
+	return &Registry{
+		shapes: map[key]*shape{}, tables: map[table]*Totals{}, rules: map[string]*Totals{}, others: map[string]*Totals{},
+		shapeSeries: newSeries[key](most), tableSeries: newSeries[table](most),
+	}
 }
 
 // Open begins to count for a plan.
@@ -113,6 +119,8 @@ func (r *Registry) sweep() {
 		}
 		return over
 	})
+	r.shapeSeries.rank(began)
+	r.tableSeries.rank(began)
 }
 
 // add adds counts of one Use.
@@ -123,13 +131,18 @@ func (r *Registry) add(o *open, delta Totals, began time.Time) {
 	for _, t := range o.tables {
 		t.add(delta, 1)
 	}
+	for _, name := range o.description.Tables {
+		r.tableSeries.add(table{o.description.Database, name}, delta)
+	}
 	o.rule.add(delta, 1)
 	if o.shape == nil || o.shape.gone {
 		if o.shape = r.shapeOf(&o.description, began); o.shape == nil {
 			r.rest.add(delta, 1)
+			r.shapeSeries.rest.add(delta, 1)
 			return
 		}
 	}
+	r.shapeSeries.add(o.shape.key, delta)
 	o.shape.totals.add(delta, 1)
 	o.shape.last = began
 }

@@ -27,7 +27,7 @@ func open1(r *Registry, sql string, tables ...string) *Use {
 }
 
 func TestShapesAddUpWhatSharesAFingerprint(t *testing.T) {
-	r := NewRegistry()
+	r := NewRegistry(100)
 	one, two, write := open1(r, "SELECT a FROM t WHERE id = 1", "public.t"), open1(r, "SELECT a FROM t WHERE id = 2", "public.t"), open1(r, "UPDATE t SET a = 1", "public.t", "public.u")
 	one.Miss(1000)
 	one.Overhead(100)
@@ -61,7 +61,7 @@ func TestShapesAddUpWhatSharesAFingerprint(t *testing.T) {
 
 // TestUsesThatAreOverLeave: what they counted stays.
 func TestUsesThatAreOverLeave(t *testing.T) {
-	r := NewRegistry()
+	r := NewRegistry(100)
 	for i := range 100 {
 		open1(r, fmt.Sprint("SELECT ", i, " FROM t"), "public.t").Miss(1)
 	}
@@ -83,7 +83,7 @@ func TestUsesThatAreOverLeave(t *testing.T) {
 
 // TestShapesAreBounded: those with the most time stay, and the sum is right.
 func TestShapesAreBounded(t *testing.T) {
-	r := NewRegistry()
+	r := NewRegistry(100)
 	uses := []*Use{}
 	for i := range mostShapes + 200 {
 		u := open1(r, fmt.Sprintf("SELECT a%c%d FROM t", 'a'+rune(i%26), i), fmt.Sprint("public.t", i))
@@ -130,5 +130,44 @@ func TestWorth(t *testing.T) {
 		if known != test.known || w.Pays != test.pays || w.BreakEven < test.breakEven*.999 || w.BreakEven > test.breakEven*1.001 {
 			t.Errorf("%s: %+v %v", name, w, known)
 		}
+	}
+}
+
+func TestSeriesNeverShrink(t *testing.T) {
+	s := newSeries[string](2)
+	n := func(k string) int64 {
+		if s.sums[k] == nil {
+			return -1
+		}
+		return s.sums[k].Hits
+	}
+	now := time.Now()
+	s.rank(now)
+	s.add("a", Totals{Hits: 10})
+	s.add("b", Totals{Hits: 100})
+	s.add("c", Totals{Hits: 21})
+	s.add("d", Totals{Hits: 15})
+	if n("a") != 10 || n("b") != 100 || n("c") != -1 || s.rest.Hits != 36 {
+		t.Errorf("%+v", s)
+	}
+	s.rank(now.Add(rankEvery / 2))
+	if n("a") != 10 {
+		t.Error("ranked too early")
+	}
+	s.rank(now.Add(rankEvery))
+	if n("a") != -1 || n("b") != 100 || n("c") != 0 || n("d") != -1 || s.rest.Hits != 36 {
+		t.Errorf("%+v", s)
+	}
+	s.add("a", Totals{Hits: 1})
+	s.add("c", Totals{Hits: 1})
+	if n("c") != 1 || s.rest.Hits != 37 {
+		t.Errorf("%+v", s)
+	}
+	for i := range 1000 {
+		s.add(fmt.Sprint(i), Totals{Hits: 1})
+	}
+	s.rank(now.Add(2 * rankEvery))
+	if len(s.left) != 0 || len(s.sums) != 2 {
+		t.Errorf("%d left, %d", len(s.left), len(s.sums))
 	}
 }
