@@ -58,16 +58,25 @@ func (s *Server) reply(uncached int) statusReply {
 
 // status takes one parameter: the number of uncached statements.
 func (s *Server) status(w http.ResponseWriter, r *http.Request) {
-	uncached := uncachedDefault
-	if text := r.URL.Query().Get("uncached"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 0 || n > uncachedMost {
-			writeError(w, http.StatusBadRequest, fmt.Sprintf("uncached: want a number from 0 to %d", uncachedMost))
-			return
-		}
-		uncached = n
+	uncached, ok := number(w, r, "uncached", uncachedDefault, uncachedMost)
+	if !ok {
+		return
 	}
 	writeJSON(w, http.StatusOK, s.reply(uncached))
+}
+
+// number reads a parameter from 0 to most; without it, it is fallback. It answers the request and returns false where the parameter is none.
+func number(w http.ResponseWriter, r *http.Request, name string, fallback, most int) (n int, ok bool) {
+	text := r.URL.Query().Get(name)
+	if text == "" {
+		return fallback, true
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 || n > most {
+		writeError(w, http.StatusBadRequest, fmt.Sprintf("%s: want a number from 0 to %d", name, most))
+		return 0, false
+	}
+	return n, true
 }
 
 func writeError(w http.ResponseWriter, code int, what string) {

@@ -44,6 +44,8 @@ type Proxy interface {
 	Allow(ctx context.Context, fingerprint uint64) int
 	// Uncached returns the n shapes of reads that took the most time and were not cached, the longest first.
 	Uncached(n int) []Uncached
+	// Traffic returns what became of statements, by shape, table and rule; no list is nil.
+	Traffic() Traffic
 	// Hot returns the n most used queries, the most used first; false where none are remembered.
 	Hot(n int) ([]warm.Query, bool)
 }
@@ -94,6 +96,7 @@ func NewServer(o Options) (*Server, error) {
 	mux.Handle("/healthz", only(http.MethodGet, http.HandlerFunc(s.health)))
 	mux.Handle("/readyz", only(http.MethodGet, http.HandlerFunc(s.ready)))
 	mux.Handle("/api/status", only(http.MethodGet, http.HandlerFunc(s.status)))
+	mux.Handle("/api/traffic", only(http.MethodGet, http.HandlerFunc(s.traffic)))
 	mux.Handle("/api/hot", only(http.MethodGet, http.HandlerFunc(s.hot)))
 	mux.Handle("/api/flush", only(http.MethodPost, http.HandlerFunc(s.flush)))
 	mux.Handle("/api/allow", only(http.MethodPost, http.HandlerFunc(s.allow)))

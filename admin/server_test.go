@@ -77,6 +77,17 @@ func (p *proxyStub) Uncached(n int) []Uncached {
 		Meaning: "It writes.", Change: "Do not.", Count: 77, Seconds: 12.5, MaxSeconds: 0.25}}
 }
 
+func (p *proxyStub) Traffic() Traffic {
+	return Traffic{
+		Statements: []Statement{
+			{Fingerprint: "00aa", Query: "select 1", Counts: Counts{Hits: 9, Misses: 1, HitRate: .9, SecondsSaved: 3}, Worth: &Worth{Origin: .5, BreakEven: .01, Pays: true}},
+			{Fingerprint: "00bb", Query: "select 2"},
+		},
+		Tables: []Table{{Database: "app", Name: "public.item", Counts: Counts{Hits: 9, Writes: 2}}},
+		Rules:  []Rule{{Name: "items", Counts: Counts{Hits: 9}}},
+	}
+}
+
 func (p *proxyStub) Hot(n int) ([]warm.Query, bool) {
 	p.hot = n
 	return []warm.Query{{SQL: "select a from t where b = $1", Protocol: warm.Extended, Params: []warm.Param{warm.Param("secret value")}}}, n != 99

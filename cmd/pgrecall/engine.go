@@ -33,6 +33,10 @@ type engine interface {
 	Allow(ctx context.Context, fingerprint uint64) int
 	// Uncached returns the n shapes of reads that took the most time and were not cached.
 	Uncached(n int) []proxy.Uncached
+	// Shapes, Tables and Rules return what became of statements.
+	Shapes() ([]proxy.Shape, proxy.Totals)
+	Tables() []proxy.Table
+	Rules() []proxy.Rule
 	// Hot returns the n most used queries.
 	Hot(n int) []proxy.HotQuery
 }

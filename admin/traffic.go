@@ -1,0 +1,82 @@
+package admin
+
+import (
+	"net/http"
+	"time"
+)
+
+// Counts are sums over statements since the start. Times are in seconds.
+type Counts struct {
+	Hits       int64 `json:"hits"`        // from memory
+	SharedHits int64 `json:"shared_hits"` // from L2
+	Misses     int64 `json:"misses"`
+	Bypasses   int64 `json:"bypasses"` // reads that are not cached
+	Writes     int64 `json:"writes"`
+
+	HitRate float64 `json:"hit_rate"` // of the reads, 0 to 1
+	// SecondsSaved is what the upstream would have taken for the hits, Seconds what it took for everything else.
+	SecondsSaved float64 `json:"seconds_saved"`
+	Seconds      float64 `json:"seconds"`
+	FilledBytes  int64   `json:"filled_bytes"` // of results that were kept, over time
+}
+
+// Statement is a shape of statements: those that are alike but for their constants.
+type Statement struct {
+	Fingerprint string    `json:"fingerprint"` // hexadecimal
+	Database    string    `json:"database"`
+	Query       string    `json:"query"` // $n for constants; "" where there is no such form
+	Tables      []string  `json:"tables"`
+	Rule        string    `json:"rule"` // "" for the policy's defaults
+	Last        time.Time `json:"last"`
+	Counts
+	Worth *Worth `json:"worth,omitempty"` // where enough was measured
+}
+
+// Worth says whether caching a shape pays: from the hit rate break_even on. Times are in seconds, for one statement.
+type Worth struct {
+	Origin    float64 `json:"origin"` // at the upstream alone
+	Miss      float64 `json:"miss"`
+	Hit       float64 `json:"hit"`
+	HitRate   float64 `json:"hit_rate"` // of hits among hits and misses
+	BreakEven float64 `json:"break_even"`
+	Pays      bool    `json:"pays"`
+}
+
+// Table is what became of the statements that read or write a table. The name is "" for those that are not kept apart.
+type Table struct {
+	Database string `json:"database"`
+	Name     string `json:"name"`
+	Counts
+}
+
+// Rule is what became of the statements that a rule decides; the name is "" for the policy's defaults.
+type Rule struct {
+	Name string `json:"name"`
+	Counts
+}
+
+// Traffic is what became of statements.
+type Traffic struct {
+	Statements []Statement `json:"statements"` // those first that took, or would have taken, the most of the upstream's time
+	// Rest is of the statements that are not kept apart.
+	Rest   Counts  `json:"rest"`
+	Tables []Table `json:"tables"` // those first with the most statements
+	Rules  []Rule  `json:"rules"`
+}
+
+// Numbers of statements and tables that /api/traffic returns.
+const (
+	trafficDefault = 50
+	trafficMost    = 1000
+)
+
+// traffic takes one parameter: the number of statements and of tables.
+func (s *Server) traffic(w http.ResponseWriter, r *http.Request) {
+	n, ok := number(w, r, "n", trafficDefault, trafficMost)
+	if !ok {
+		return
+	}
+	t := s.proxy.Traffic()
+	t.Statements, t.Tables = t.Statements[:min(n, len(t.Statements))], t.Tables[:min(n, len(t.Tables))]
+	writeJSON(w, http.StatusOK, t)
+}

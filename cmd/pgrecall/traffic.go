@@ -1,0 +1,54 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/pgrecall/pgrecall/admin"
+	"github.com/pgrecall/pgrecall/proxy"
+)
+
+// Traffic says whether caching each shape pays, too.
+func (i *instance) Traffic() admin.Traffic {
+	shapes, rest := i.engine.Shapes()
+	t := admin.Traffic{Statements: make([]admin.Statement, 0, len(shapes)), Rest: counts(&rest), Tables: []admin.Table{}, Rules: []admin.Rule{}}
+	elsewhere := hitTime(shapes)
+	for j := range shapes {
+		s := &shapes[j]
+		statement := admin.Statement{
+			Fingerprint: fmt.Sprintf("%016x", s.Fingerprint), Database: s.Database, Query: s.Query, Tables: s.Tables, Rule: s.Rule,
+			Last: s.Last.UTC().Truncate(time.Second), Counts: counts(&s.Totals),
+		}
+		if statement.Tables == nil {
+			statement.Tables = []string{}
+		}
+		if w, known := s.Worth(elsewhere); known {
+			statement.Worth = &admin.Worth{Origin: w.Origin.Seconds(), Miss: w.Miss.Seconds(), Hit: w.Hit.Seconds(), HitRate: w.HitRate, BreakEven: w.BreakEven, Pays: w.Pays}
+		}
+		t.Statements = append(t.Statements, statement)
+	}
+	for _, table := range i.engine.Tables() {
+		t.Tables = append(t.Tables, admin.Table{Database: table.Database, Name: table.Name, Counts: counts(&table.Totals)})
+	}
+	for _, rule := range i.engine.Rules() {
+		t.Rules = append(t.Rules, admin.Rule{Name: rule.Name, Counts: counts(&rule.Totals)})
+	}
+	return t
+}
+
+// hitTime is how long hits take, whatever their shape.
+func hitTime(shapes []proxy.Shape) time.Duration {
+	var took time.Duration
+	var n int64
+	for i := range shapes {
+		took, n = took+shapes[i].HitTime, n+shapes[i].Timed
+	}
+	return took / time.Duration(max(n, 1))
+}
+
+func counts(t *proxy.Totals) admin.Counts {
+	return admin.Counts{
+		Hits: t.Hits, SharedHits: t.SharedHits, Misses: t.Misses, Bypasses: t.Bypasses, Writes: t.Writes, HitRate: t.HitRate(),
+		SecondsSaved: t.Saved.Seconds(), Seconds: (t.Asked + t.BypassTime + t.WriteTime).Seconds(), FilledBytes: t.Bytes,
+	}
+}
