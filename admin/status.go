@@ -25,7 +25,20 @@ type Status struct {
 	// Doubts are the shapes of statements that are not cached because they differed, until somebody allows them.
 	Doubts []Doubt `json:"doubts"`
 
+	// Stopped are the shapes of statements that are not cached for a while because that costs more than it saves.
+	Stopped []Stopped `json:"stopped"`
+
 	Tiers []Tier `json:"tiers"`
+}
+
+// Stopped is a shape of statements that is not cached until some time.
+type Stopped struct {
+	Fingerprint string    `json:"fingerprint"` // hexadecimal
+	Database    string    `json:"database"`
+	Query       string    `json:"query"`
+	Since       time.Time `json:"since"`
+	Until       time.Time `json:"until"`
+	Worth       Worth     `json:"worth"`
 }
 
 // Doubt is a shape of statements that is not cached any more.

@@ -60,6 +60,7 @@ const (
 	ReasonCacheOff    Reason = "cache_off"
 	ReasonShadow      Reason = "shadow"
 	ReasonDiffered    Reason = "verification_differed"
+	ReasonNotWorth    Reason = "not_worth_it" // it costs more than it saves (cache.auto)
 	ReasonResultLarge Reason = "result_too_large"
 
 	// Session.

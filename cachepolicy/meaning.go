@@ -67,6 +67,8 @@ func (r Reason) Meaning() (what, change string) {
 		return "In shadow mode every read goes to PostgreSQL.", "Set cache.mode: on."
 	case ReasonDiffered:
 		return "A verification found that the cache and the server differ for this shape.", "Find the cause (a write that bypasses pgrecall, most likely), then POST /api/allow."
+	case ReasonNotWorth:
+		return "Caching this shape costs more than it saves: it is asked for too rarely before its answer changes. It is tried again later (cache.auto).", "Nothing; or a longer TTL, or fewer writes to its tables."
 	case ReasonResultLarge:
 		return "The result is larger than max_result allows.", "Raise max_result for these tables, or read less."
 	case ReasonTransaction:

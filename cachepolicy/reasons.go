@@ -34,6 +34,7 @@ var Reasons = [...]Reason{
 	ReasonCacheOff,
 	ReasonShadow,
 	ReasonDiffered,
+	ReasonNotWorth,
 	ReasonResultLarge,
 	ReasonTransaction,
 	ReasonIsolation,

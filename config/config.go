@@ -51,6 +51,8 @@ type Config struct {
 	StatementCache int64
 	// EarlyRefresh is how early hot results are refreshed: 1 is optimal, 0 is never.
 	EarlyRefresh float64
+	// Auto stops caching shapes that lose by it, for a while.
+	Auto bool
 	// FlightWait is how long a miss waits for another one with the same key.
 	FlightWait time.Duration
 

@@ -110,6 +110,15 @@ func generalSettings() []setting {
 				c.EarlyRefresh, err = parseFactor(v[0], 100)
 				return err
 			}},
+		{flag: "auto", path: "cache.auto", value: "BOOL", reload: true,
+			usage: "true: shapes of statements whose caching costs more than it saves are not cached for a while",
+			get:   func(c *Config) []string { return []string{strconv.FormatBool(c.Auto)} },
+			set: func(c *Config, v []string) (err error) {
+				if c.Auto, err = strconv.ParseBool(v[0]); err != nil {
+					return fmt.Errorf("%q is not one of true, false", v[0])
+				}
+				return nil
+			}},
 		reloadable(duration("default-ttl", "cache.default_ttl", "how long results without a rule of their own are kept", time.Millisecond, 0,
 			func(c *Config) *time.Duration { return &c.Policy.DefaultTTL })),
 		{flag: "max-result", path: "cache.max_result", value: "BYTES", reload: true,

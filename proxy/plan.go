@@ -109,6 +109,9 @@ func (srv *Server) newPlan(statement *parser.Statement, sc *scope, d *database) 
 	if p.decision.Verdict == cachepolicy.Cache && srv.doubted(statement.Fingerprint) {
 		p.decision.Verdict, p.decision.Reason = cachepolicy.Bypass, cachepolicy.ReasonDiffered
 	}
+	if p.decision.Verdict == cachepolicy.Cache && srv.judge.Stops(statement.Fingerprint, d.name) {
+		p.decision.Verdict, p.decision.Reason = cachepolicy.Bypass, cachepolicy.ReasonNotWorth
+	}
 	if p.outcome == outcomeBypass && p.decision.Reason == cachepolicy.ReasonVolatile && read && len(command.Reads) == 0 {
 		p.outcome = outcomeOther // SELECT nextval('s'), pg_notify('c', 'x'): called for what it does, it reads nothing
 	}

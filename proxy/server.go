@@ -53,6 +53,7 @@ type Options struct {
 	Tenant          string        // whose results can be flushed alone: "none", "user" or "setting:NAME"; "" is none
 	Fleet           *Fleet        // nil: this is the only pgrecall in front of the upstream
 	HotKeys         int           // how many queries are remembered for Hot, 0 for none
+	Auto            bool          // shapes that lose by being cached are not; see SetAuto
 	Series          int           // how many tables, and shapes of statements, have time series of their own
 	Shared          *Shared       // L2, nil for none; without a Fleet it is for this process's own results
 }
@@ -83,6 +84,8 @@ type Server struct {
 
 	traffic  *traffic.Registry
 	sweeping sync.Once // of traffic
+	judge    *traffic.Judge
+	auto     atomic.Bool // see SetAuto
 	uncached uncached
 	hot      *hotKeys // nil: none are remembered
 
@@ -171,6 +174,8 @@ func NewServer(o Options) (*Server, error) {
 		return nil, fmt.Errorf("proxy: hot keys: %w", err)
 	}
 	s.uncached, s.traffic = newUncached(), traffic.NewRegistry(o.Series)
+	s.judge = traffic.NewJudge(s.traffic)
+	s.SetAuto(o.Auto)
 	s.metrics = newMetrics(o.Registerer, s)
 	if o.Fleet != nil && s.caching {
 		if err := s.joinFleet(o.Fleet); err != nil {
@@ -198,7 +203,10 @@ func (srv *Server) Serve(l net.Listener) error {
 		return net.ErrClosed
 	}
 	srv.listeners[l] = struct{}{}
-	srv.sweeping.Do(func() { srv.work.Go(func() { srv.traffic.Run(srv.ctx) }) })
+	srv.sweeping.Do(func() {
+		srv.work.Go(func() { srv.traffic.Run(srv.ctx) })
+		srv.work.Go(srv.runJudge)
+	})
 	srv.mu.Unlock()
 	for {
 		conn, err := l.Accept()

@@ -19,6 +19,10 @@ type engine interface {
 	SetVerify(share float64)
 	// SetEarlyRefresh sets how early hot entries are refreshed before they expire, 0 for never.
 	SetEarlyRefresh(beta float64)
+	// SetAuto sets whether shapes that lose by being cached are not, for a while.
+	SetAuto(on bool)
+	// Stopped returns these.
+	Stopped() []proxy.Stopped
 	// Watch loads the catalog of a database before its first client comes.
 	Watch(database string)
 	// AwaitFleet waits until it is certain what other pgrecalls do; false when ctx ended before.

@@ -54,6 +54,7 @@ func (i *instance) Status() admin.Status {
 	for _, d := range i.engine.Doubts() {
 		s.Doubts = append(s.Doubts, admin.Doubt{Fingerprint: d.Fingerprint, Tables: d.Tables, Since: d.Since.UTC().Truncate(time.Second)})
 	}
+	s.Stopped = i.stopped()
 	for _, l := range i.listeners {
 		s.Listen = append(s.Listen, l.Addr().String())
 	}

@@ -140,6 +140,7 @@ func (r *reloader) reload() {
 	r.instance.setPolicy(fresh.Policy, r.epoch, longestTTL(fresh))
 	r.instance.engine.SetVerify(fresh.Verify)
 	r.instance.engine.SetEarlyRefresh(fresh.EarlyRefresh)
+	r.instance.engine.SetAuto(fresh.Auto)
 	logger.Info("configuration reloaded", "file", fresh.File, "changed", strings.Join(applied, ", "))
 	if len(restart) > 0 {
 		logger.Warn("some changes need a restart", "settings", strings.Join(restart, ", "))

@@ -23,7 +23,8 @@ func (i *instance) Traffic() admin.Traffic {
 			statement.Tables = []string{}
 		}
 		if w, known := s.Worth(elsewhere); known {
-			statement.Worth = &admin.Worth{Origin: w.Origin.Seconds(), Miss: w.Miss.Seconds(), Hit: w.Hit.Seconds(), HitRate: w.HitRate, BreakEven: w.BreakEven, Pays: w.Pays}
+			shown := worth(&w)
+			statement.Worth = &shown
 		}
 		t.Statements = append(t.Statements, statement)
 	}
@@ -51,4 +52,20 @@ func counts(t *proxy.Totals) admin.Counts {
 		Hits: t.Hits, SharedHits: t.SharedHits, Misses: t.Misses, Bypasses: t.Bypasses, Writes: t.Writes, HitRate: t.HitRate(),
 		SecondsSaved: t.Saved.Seconds(), Seconds: (t.Asked + t.BypassTime + t.WriteTime).Seconds(), FilledBytes: t.Bytes,
 	}
+}
+
+func worth(w *proxy.Worth) admin.Worth {
+	return admin.Worth{Origin: w.Origin.Seconds(), Miss: w.Miss.Seconds(), Hit: w.Hit.Seconds(), HitRate: w.HitRate, BreakEven: w.BreakEven, Pays: w.Pays}
+}
+
+// stopped are the shapes that are not cached because that does not pay.
+func (i *instance) stopped() []admin.Stopped {
+	list := []admin.Stopped{}
+	for _, s := range i.engine.Stopped() {
+		list = append(list, admin.Stopped{
+			Fingerprint: fmt.Sprintf("%016x", s.Fingerprint), Database: s.Database, Query: s.Query,
+			Since: s.Since.UTC().Truncate(time.Second), Until: s.Until.UTC().Truncate(time.Second), Worth: worth(&s.Worth),
+		})
+	}
+	return list
 }

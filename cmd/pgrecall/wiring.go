@@ -54,6 +54,7 @@ func newEngine(c *config.Config, up upstream, l1 *memory.Cache, f *fleet, client
 		Tenant:          c.L2Tenant,
 		Verify:          c.Verify,
 		EarlyRefresh:    c.EarlyRefresh,
+		Auto:            c.Auto,
 		HotKeys:         hotKeys(c),
 		Series:          c.Series,
 		CatalogInterval: c.CatalogInterval, CatalogWait: c.CatalogWait,
