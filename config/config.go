@@ -77,6 +77,9 @@ type Config struct {
 
 	// LogLevel is debug, info, warn or error; LogFormat text or json.
 	LogLevel, LogFormat string
+	// LogSessions has the end of each session logged, LogSlow the statements that take longer, 0 for none.
+	LogSessions bool
+	LogSlow     time.Duration
 
 	// Policy has passed Compile. DefaultTTL, MaxResult, Consistency and Rules are settings;
 	// Epoch is the caller's.
@@ -110,6 +113,7 @@ func Defaults() *Config {
 		ShutdownGrace:   30 * time.Second,
 		LogLevel:        "info",
 		LogFormat:       "text",
+		LogSessions:     true,
 		Policy:          &policy,
 	}
 }

@@ -110,15 +110,8 @@ func generalSettings() []setting {
 				c.EarlyRefresh, err = parseFactor(v[0], 100)
 				return err
 			}},
-		{flag: "auto", path: "cache.auto", value: "BOOL", reload: true,
-			usage: "true: shapes of statements whose caching costs more than it saves are not cached for a while",
-			get:   func(c *Config) []string { return []string{strconv.FormatBool(c.Auto)} },
-			set: func(c *Config, v []string) (err error) {
-				if c.Auto, err = strconv.ParseBool(v[0]); err != nil {
-					return fmt.Errorf("%q is not one of true, false", v[0])
-				}
-				return nil
-			}},
+		yes("auto", "cache.auto", "true: shapes of statements whose caching costs more than it saves are not cached for a while",
+			func(c *Config) *bool { return &c.Auto }),
 		reloadable(duration("default-ttl", "cache.default_ttl", "how long results without a rule of their own are kept", time.Millisecond, 0,
 			func(c *Config) *time.Duration { return &c.Policy.DefaultTTL })),
 		{flag: "max-result", path: "cache.max_result", value: "BYTES", reload: true,
@@ -164,6 +157,10 @@ func processSettings() []setting {
 			[]string{"debug", "info", "warn", "error"}, func(c *Config) *string { return &c.LogLevel })),
 		word("log-format", "log.format", "how log lines look",
 			[]string{"text", "json"}, func(c *Config) *string { return &c.LogFormat }),
+		yes("log-sessions", "log.sessions", "true: a line at the end of each session, with what became of its statements",
+			func(c *Config) *bool { return &c.LogSessions }),
+		reloadable(duration("log-slow", "log.slow_statement", "statements that take longer are logged, without constants and parameters; 0: none", 0, 0,
+			func(c *Config) *time.Duration { return &c.LogSlow })),
 	}
 }
 
@@ -272,6 +269,19 @@ func duration(flag, path, usage string, low, high time.Duration, field func(*Con
 				return fmt.Errorf("%q is too long: at most %s", v[0], FormatDuration(high))
 			}
 			*field(c) = d
+			return nil
+		}}
+}
+
+// yes is a setting that is true or false, and may be changed by a reload.
+func yes(flag, path, usage string, field func(*Config) *bool) setting {
+	return setting{flag: flag, path: path, value: "BOOL", usage: usage, reload: true,
+		get: func(c *Config) []string { return []string{strconv.FormatBool(*field(c))} },
+		set: func(c *Config, v []string) error {
+			if err := oneOf(v[0], "true", "false"); err != nil {
+				return err
+			}
+			*field(c) = v[0] == "true"
 			return nil
 		}}
 }

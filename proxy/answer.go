@@ -33,7 +33,7 @@ func (s *session) countHit(entry *cache.Entry) {
 	if f := &s.frontend; len(f.fetched) > 0 && slices.Contains(f.fetched, entry) {
 		o, f.fetches = outcomeHitShared, f.fetches+1
 	}
-	s.srv.metrics.hit(o, entry.Origin)
+	s.countAnswer(o, entry)
 	s.frontend.counted = entry.Source.Uses
 	if u := entry.Source.Uses; u != nil {
 		u.Hit(o == outcomeHitShared, entry.Origin)

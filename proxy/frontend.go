@@ -220,7 +220,7 @@ func (s *session) frontendMessage(typ byte, size int) (stop bool) {
 		s.foresee(nil)
 		f.unsynced = false
 		s.push(expectation{kind: expectFunctionCall, fence: f.takeFence(), outcome: outcomeWrite, sent: s.now()})
-		s.srv.metrics.count(outcomeWrite)
+		s.countStatement(outcomeWrite)
 	case wire.Password:
 		return s.handlePassword(message)
 	case wire.Terminate:
@@ -252,7 +252,7 @@ func (s *session) oversized(typ byte, head []byte) {
 		s.foresee(nil)
 		f.forgetUnnamed(true)
 		s.push(expectation{kind: expectQuery, fence: f.takeFence(), outcome: outcomeWrite, sent: s.now()})
-		s.srv.metrics.count(outcomeWrite)
+		s.countStatement(outcomeWrite)
 	case wire.Parse:
 		s.beginExtended()
 		scan := wire.Scan(head[wire.HeaderSize:])

@@ -102,7 +102,7 @@ func (s *session) judged(e *expectation, p *plan, reason cachepolicy.Reason) {
 	if e.outcome == outcomeBypass {
 		s.srv.metrics.bypass(reason)
 	}
-	s.srv.metrics.count(e.outcome)
+	s.countStatement(e.outcome)
 	if sc := s.frontend.scope; sc != nil && sc.trace {
 		e.aside = &aside{notice: traceForwarded(p, e.outcome, reason)}
 	}

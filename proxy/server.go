@@ -53,6 +53,7 @@ type Options struct {
 	Tenant          string        // whose results can be flushed alone: "none", "user" or "setting:NAME"; "" is none
 	Fleet           *Fleet        // nil: this is the only pgrecall in front of the upstream
 	HotKeys         int           // how many queries are remembered for Hot, 0 for none
+	Log             LogOptions    // what is logged of sessions and statements; see SetLogOptions
 	Auto            bool          // shapes that lose by being cached are not; see SetAuto
 	Series          int           // how many tables, and shapes of statements, have time series of their own
 	Shared          *Shared       // L2, nil for none; without a Fleet it is for this process's own results
@@ -85,6 +86,7 @@ type Server struct {
 	traffic  *traffic.Registry
 	sweeping sync.Once // of traffic
 	judge    *traffic.Judge
+	logging  atomic.Pointer[LogOptions]
 	auto     atomic.Bool // see SetAuto
 	uncached uncached
 	hot      *hotKeys // nil: none are remembered
@@ -176,6 +178,7 @@ func NewServer(o Options) (*Server, error) {
 	s.uncached, s.traffic = newUncached(), traffic.NewRegistry(o.Series)
 	s.judge = traffic.NewJudge(s.traffic)
 	s.SetAuto(o.Auto)
+	s.SetLogOptions(o.Log)
 	s.metrics = newMetrics(o.Registerer, s)
 	if o.Fleet != nil && s.caching {
 		if err := s.joinFleet(o.Fleet); err != nil {

@@ -59,6 +59,8 @@ type session struct {
 	interrupt     chan struct{}
 	wait          atomic.Pointer[context.CancelCauseFunc] // of the frontend side's wait for the fleet, nil while there is none
 	revoked       atomic.Bool                             // a cancel request ended such a wait, and the session with it
+	said          atomic.Bool                             // the server has told why it ended the session
+	lost          atomic.Bool                             // the upstream ended it without a word
 
 	frontend frontend
 	backend  backend
@@ -84,6 +86,7 @@ type frontend struct {
 	settingsInFlight bool // settings may change by something that is not answered yet
 	dropped          bool // the message in hand was answered here
 
+	tally      tally          // of the whole session
 	counted    cache.Uses     // of the last hit, nil for nobody
 	untilTimed int            // hits until one is measured for its shape
 	boarded    int64          // when the miss in hand was noticed, 0: there is none
@@ -145,6 +148,7 @@ type scope struct {
 
 // relay runs both sides until one of them ends, and settles what is left.
 func (s *session) relay() {
+	began := time.Now()
 	s.srv.metrics.clients.Add(1)
 	defer s.srv.metrics.clients.Add(-1)
 	s.notFull = sync.NewCond(&s.mu)
@@ -174,6 +178,7 @@ func (s *session) relay() {
 	_ = s.client.Close()
 	<-backendDone
 	s.settle()
+	s.logEnd(began)
 }
 
 // drainTime bounds how long a session whose client has left waits for its upstream to finish.
@@ -204,7 +209,9 @@ func (s *session) upstreamGone(err error) {
 		_ = s.client.Close() // the server has said what was wrong
 		return
 	}
+	s.said.Store(s.backend.saidFatal)
 	if !s.backend.saidFatal && !s.leaving.Load() {
+		s.lost.Store(true)
 		s.srv.suspectCrash(s.database)
 	}
 	switch {

@@ -82,6 +82,7 @@ func newUncached() uncached {
 func (s *session) observe(e *expectation) {
 	took := cache.Monotonic() - e.sent
 	s.srv.metrics.observe(e.outcome, took)
+	s.logSlow(e, took)
 	if e.plan == nil {
 		return
 	}

@@ -21,7 +21,9 @@ type engine interface {
 	SetEarlyRefresh(beta float64)
 	// SetAuto sets whether shapes that lose by being cached are not, for a while.
 	SetAuto(on bool)
-	// Stopped returns these.
+	// SetLogOptions sets what is logged of sessions and statements.
+	SetLogOptions(proxy.LogOptions)
+	// Stopped returns the shapes that SetAuto stopped.
 	Stopped() []proxy.Stopped
 	// Watch loads the catalog of a database before its first client comes.
 	Watch(database string)

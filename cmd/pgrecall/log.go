@@ -12,9 +12,9 @@ func newLogger(w io.Writer, c *config.Config, level *slog.LevelVar) *slog.Logger
 	level.Set(logLevel(c.LogLevel))
 	options := &slog.HandlerOptions{Level: level}
 	if c.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(w, options))
+		return slog.New(newRepeats(slog.NewJSONHandler(w, options)))
 	}
-	return slog.New(slog.NewTextHandler(w, options))
+	return slog.New(newRepeats(slog.NewTextHandler(w, options)))
 }
 
 func logLevel(word string) slog.Level {

@@ -141,6 +141,7 @@ func (r *reloader) reload() {
 	r.instance.engine.SetVerify(fresh.Verify)
 	r.instance.engine.SetEarlyRefresh(fresh.EarlyRefresh)
 	r.instance.engine.SetAuto(fresh.Auto)
+	r.instance.engine.SetLogOptions(logOptions(fresh))
 	logger.Info("configuration reloaded", "file", fresh.File, "changed", strings.Join(applied, ", "))
 	if len(restart) > 0 {
 		logger.Warn("some changes need a restart", "settings", strings.Join(restart, ", "))

@@ -54,6 +54,7 @@ func newEngine(c *config.Config, up upstream, l1 *memory.Cache, f *fleet, client
 		Tenant:          c.L2Tenant,
 		Verify:          c.Verify,
 		EarlyRefresh:    c.EarlyRefresh,
+		Log:             logOptions(c),
 		Auto:            c.Auto,
 		HotKeys:         hotKeys(c),
 		Series:          c.Series,
@@ -73,4 +74,8 @@ func longestTTL(c *config.Config) time.Duration {
 		longest = max(longest, cmp.Or(r.TTL, c.Policy.DefaultTTL)+max(r.StaleWhileRevalidate, r.StaleIfError))
 	}
 	return longest
+}
+
+func logOptions(c *config.Config) proxy.LogOptions {
+	return proxy.LogOptions{Sessions: c.LogSessions, Slow: c.LogSlow}
 }
