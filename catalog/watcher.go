@@ -125,6 +125,13 @@ func (w *Watcher) Invalidate() {
 // Ready tells whether a snapshot is valid.
 func (w *Watcher) Ready() bool { return w.Snapshot() != nil }
 
+// Looked returns when the look began that the last snapshot was installed after, the zero time before the first.
+func (w *Watcher) Looked() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.looked
+}
+
 // Err returns why the last attempt to connect or look failed, nil when it did not.
 func (w *Watcher) Err() error {
 	w.mu.Lock()

@@ -43,6 +43,8 @@ type metrics struct {
 	verifications [verdicts]prometheus.Counter
 	verdictCounts [verdicts]atomic.Int64
 	confused      prometheus.Counter
+	refused       prometheus.Counter
+	upstreamFails [upstreamFailures]prometheus.Counter
 	refreshes     [refreshReasons]atomic.Int64
 	stale         [staleReasons]atomic.Int64
 	orphans       atomic.Int64
@@ -88,16 +90,22 @@ func newMetrics(r prometheus.Registerer, srv *Server) *metrics {
 		m.verifications[v] = verifications.WithLabelValues(name)
 	}
 	m.confused = prometheus.NewCounter(prometheus.CounterOpts{Name: "pgrecall_protocol_surprises_total", Help: "Sessions relayed without the cache because the upstream sent what was not expected."})
+	m.refused = prometheus.NewCounter(prometheus.CounterOpts{Name: "pgrecall_clients_refused_total", Help: "Clients that were refused because there were limits.max_connections already."})
+	failures := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "pgrecall_upstream_errors_total", Help: "Errors of the upstream, and connections to it that failed, by kind."}, []string{"kind"})
+	for kind, name := range upstreamFailureNames {
+		m.upstreamFails[kind] = failures.WithLabelValues(name)
+	}
 	current := func(name, help string, f func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
 	}
-	r.MustRegister(statements, durations, bypasses, invalidations, probes, verifications, m.confused,
+	r.MustRegister(statements, durations, bypasses, invalidations, probes, verifications, m.confused, m.refused, failures,
 		current("pgrecall_client_connections", "Clients that are connected.", func() float64 { return float64(m.clients.Load()) }),
+		current("pgrecall_client_connections_limit", "Clients above which new ones are refused.", func() float64 { return float64(srv.Limits.MaxConnections) }),
 		current("pgrecall_upstream_connections", "Connections to the upstream on behalf of clients.", func() float64 { return float64(m.upstreams.Load()) }),
 		current("pgrecall_unknown_outcomes", "Sessions that ended while the outcome of their writes was unknown, and whose backend may still run.", func() float64 { return float64(m.orphans.Load()) }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "pgrecall_upstream_seconds_saved_total", Help: "Time that the upstream took for the answers that came from the cache."},
 			func() float64 { return float64(m.saved.Load()) / 1e9 }),
-		&tierCollector{srv: srv}, &refreshCollector{m}, trafficCollector{srv.traffic},
+		&tierCollector{srv: srv}, &refreshCollector{m}, trafficCollector{srv.traffic}, catalogCollector{srv},
 	)
 	return m
 }

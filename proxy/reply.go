@@ -62,6 +62,8 @@ func (s *session) backendMessage(typ byte, message []byte) (swallow bool, replac
 		return false, nil, nil
 	case wire.NoticeResponse:
 		return s.spoilFill(), nil, nil
+	case wire.ErrorResponse:
+		s.srv.metrics.upstreamFails[upstreamFailureOf(message)].Inc()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -222,6 +222,7 @@ func (s *session) upstreamGone(err error) {
 		s.fatal(wire.Fields{Severity: wire.SeverityFatal, Code: codeQueryCanceled, Message: "pgrecall: canceling statement due to user request",
 			Detail: "The statement waited for the other pgrecalls. It was not sent to the server."})
 	case !s.leaving.Load():
+		s.srv.metrics.upstreamFails[upstreamLost].Inc()
 		f := wire.Fields{Severity: wire.SeverityFatal, Code: codeConnectionFailure, Message: "pgrecall: the upstream server closed the connection unexpectedly",
 			Hint: "Connect again; whether the last statement took effect is not known."}
 		s.fatal(f)

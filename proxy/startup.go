@@ -23,6 +23,7 @@ const (
 	codeAdminShutdown      = "57P01"
 	codeQueryCanceled      = "57014"
 	codeNotSupported       = "0A000"
+	codeIdleSession        = "57P05"
 )
 
 // run takes the client through start-up and relays until one side is gone.
@@ -37,12 +38,14 @@ func (s *session) run() {
 		return
 	}
 	if s.overLimit {
+		s.srv.metrics.refused.Inc()
 		s.fatal(wire.Fields{Severity: wire.SeverityFatal, Code: codeTooManyConnections, Message: "pgrecall: too many client connections",
 			Hint: "Raise limits.max_connections, or close idle connections."})
 		return
 	}
 	s.upstream, err = s.srv.dialUpstream(s.life)
 	if err != nil {
+		s.srv.metrics.upstreamFails[upstreamConnect].Inc()
 		s.srv.Logger.Error("cannot reach the upstream", "error", err, "client", s.client.RemoteAddr().String())
 		s.fatal(wire.Fields{Severity: wire.SeverityFatal, Code: codeCannotConnect, Message: "pgrecall: could not connect to the upstream server",
 			Hint: "See pgrecall's log; is PostgreSQL running at the address in --upstream?"})
