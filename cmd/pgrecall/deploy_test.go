@@ -117,9 +117,15 @@ func TestBoardsNameRealMetrics(t *testing.T) {
 			t.Error(err)
 		}
 	}()
+	if err := awaitCatalog(t.Context(), i, throughProxy(up.config, i)); err != nil {
+		t.Fatal(err)
+	}
 	conn, err := pgx.ConnectConfig(t.Context(), throughProxy(up.config, i))
 	if err != nil {
 		t.Fatal(err)
+	}
+	if _, err := conn.Exec(t.Context(), "SELECT 1"); err != nil { // so that something has been counted
+		t.Error(err)
 	}
 	if err := conn.Close(t.Context()); err != nil {
 		t.Error(err)
