@@ -60,12 +60,15 @@ func (p *process) serve(ctx context.Context) int {
 	if i.admin != nil {
 		logger.Info("admin server", "address", i.adminAddr.String())
 	}
+	p.tell(logger, notifyReady)
 	r := &reloader{process: p, instance: i, level: &level, running: c, current: c, epoch: c.Policy.Epoch}
 	for {
 		select {
 		case s := <-signals:
 			if s == syscall.SIGHUP {
+				p.tell(logger, notifyReloading, monotonic())
 				r.reload()
+				p.tell(logger, notifyReady)
 				continue
 			}
 			logger.Info("shutting down", "signal", s.String(), "grace", c.ShutdownGrace.String())
@@ -82,6 +85,7 @@ func (p *process) serve(ctx context.Context) int {
 
 // shutdown ends in order within the grace; a second signal ends at once.
 func (p *process) shutdown(ctx context.Context, i *instance, signals <-chan os.Signal) int {
+	p.tell(i.logger, notifyStopping)
 	ctx, cancel := context.WithTimeout(ctx, i.config.ShutdownGrace)
 	defer cancel()
 	done := make(chan error, 1)
