@@ -5,6 +5,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 GOLANGCI_LINT = $(shell go env GOPATH)/bin/golangci-lint
+# The last version whose dependencies are all in Go's module proxy; deploy/check has its schema.
+GORELEASER = github.com/goreleaser/goreleaser/v2@v2.13.3
 # How long `make fuzz` runs each target.
 FUZZTIME ?= 20s
 # Flags for the second part of `make conformance`, as in CONFORMANCE='-suites regression -routes direct,shadow'.
@@ -12,7 +14,7 @@ CONFORMANCE ?=
 # Flags for `make mutation`.
 MUTATION ?=
 
-.PHONY: help deps build test lint fuzz soak bench conformance application linearizability mutation demo demo-fleet
+.PHONY: help deps build test lint fuzz soak bench conformance application linearizability mutation demo demo-fleet release-check
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | column -t -s $$'\t'
@@ -27,9 +29,11 @@ test: deps ## all tests, with the race detector: unit, wire scripts, drivers
 	go vet ./...
 	go test -race -timeout 14m ./proxy ./... # what takes longest comes first
 	go test ./invalidator/bus/model # all interleavings: without the race detector, which one goroutine does not need
+	cd deploy/check && go vet ./... && go test ./... # a module of its own, for what is deployed
 
 lint: deps ## gofmt and the linters of .golangci.yml
 	$(GOLANGCI_LINT) run ./...
+	cd deploy/check && $(GOLANGCI_LINT) run ./...
 
 fuzz: ## every fuzz target for FUZZTIME (20s)
 	@targets=$$(grep -rHo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sed 's/func //' | sort -u); \
@@ -51,6 +55,11 @@ application: deps ## a real application's tests direct and through pgrecall, and
 
 linearizability: deps ## rows read through one pgrecall, and through three with one Redis, while everything dies, for PGRECALL_LINEAR (10m) each; PGRECALL_SEED repeats the choices of a run
 	PGRECALL_LINEAR=$${PGRECALL_LINEAR:-10m} go test -count=1 -v -timeout 0 ./test/linear
+
+release-check: ## a release without publishing it: binaries for Linux on amd64 and arm64, tarballs, deb, rpm, in bin/dist (deploy/.goreleaser.yaml)
+	@command -v aarch64-linux-gnu-gcc >/dev/null || { echo "the C compiler for arm64 is missing: apt-get install gcc-aarch64-linux-gnu libc6-dev-arm64-cross" >&2; exit 1; }
+	go run $(GORELEASER) check deploy/.goreleaser.yaml
+	go run $(GORELEASER) release --snapshot --clean --config deploy/.goreleaser.yaml
 
 demo: build ## the main job with nothing set up before
 	bin/pgrecall demo

@@ -11,8 +11,14 @@ func (p *process) version() int {
 	return exitOK
 }
 
-// buildVersion is the module's version, or the commit, as the go command stamped it.
+// linkedVersion is for builds outside of a repository, as in a container: -ldflags "-X main.linkedVersion=v1.2.3". Nothing else sets it.
+var linkedVersion string
+
+// buildVersion is the version that the linker was given, else the module's, or the commit, as the go command stamped it.
 func buildVersion() string {
+	if linkedVersion != "" {
+		return linkedVersion
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"
