@@ -32,6 +32,9 @@ func render(t *testing.T, release string, values []byte) (string, error) {
 	if err := chart.Validate(); err != nil {
 		t.Fatal(err)
 	}
+	if !chartutil.IsCompatibleRange(chart.Metadata.KubeVersion, "v1.30.0-gke.1") || chartutil.IsCompatibleRange(chart.Metadata.KubeVersion, "v1.29.9") {
+		t.Errorf("kubeVersion %s: preStop.sleep came with 1.30", chart.Metadata.KubeVersion)
+	}
 	given, err := chartutil.ReadValues(values)
 	if err != nil {
 		t.Fatal(err)

@@ -17,6 +17,9 @@ var update = flag.Bool("update", false, "write deploy/kubernetes/pgrecall.yaml")
 
 const (
 	alone = "image: {repository: r}\nsecret: {existing: s}\n"
+	extra = "extraVolumes: [{name: ca, configMap: {name: ca}}]\nextraVolumeMounts: [{name: ca, mountPath: /etc/ca}]\nextraEnv: [{name: PGRECALL_WARM_FILE, value: /etc/ca/q.sql}]\n" +
+		"tolerations: [{key: a, operator: Exists}]\nnodeSelector: {a: b}\naffinity: {nodeAffinity: {}}\npriorityClassName: p\nimagePullSecrets: [{name: i}]\n" +
+		"podLabels: {c: d}\npodAnnotations: {e: f}\nservice: {type: LoadBalancer, port: 5432, annotations: {g: h}}\n"
 	fleet = alone + "replicas: 3\nredis: {enabled: true, encrypted: true}\ntlsSecret: t\n"
 )
 
@@ -71,7 +74,7 @@ func wantedOfSecret(d *apps.Deployment) map[string]string {
 }
 
 func TestPod(t *testing.T) {
-	for values, ready := range map[string]string{alone: "/healthz", fleet + "readinessPath: /readyz\n": "/readyz", fleet + "shutdownGraceSeconds: 120\npreStopSeconds: 20\n": "/healthz"} {
+	for values, ready := range map[string]string{alone: "/healthz", fleet + "readinessPath: /readyz\n": "/readyz", fleet + extra: "/healthz", fleet + "shutdownGraceSeconds: 120\npreStopSeconds: 20\n": "/healthz"} {
 		o := mustRender(t, values)
 		pod := o.deployment.Spec.Template.Spec
 		c := pod.Containers[0]
@@ -130,7 +133,7 @@ func checkVolumes(t *testing.T, pod *core.PodSpec, config string) {
 	volumes := map[string]bool{}
 	for _, v := range pod.Volumes {
 		volumes[v.Name] = false
-		if v.ConfigMap != nil && v.ConfigMap.Name != config {
+		if v.Name == "config" && v.ConfigMap.Name != config {
 			t.Errorf("no ConfigMap %s", v.ConfigMap.Name)
 		}
 	}
