@@ -10,7 +10,7 @@ type Status struct {
 	Started  time.Time `json:"started"`
 	Now      time.Time `json:"now"`
 
-	Cache             string `json:"cache"` // on, off, shadow
+	Cache             string `json:"cache"` // on, off, shadow, paused
 	ClientConnections int    `json:"client_connections"`
 
 	// Statements by outcome, Bypasses by reason, Invalidations by source, as in the metrics.

@@ -58,6 +58,7 @@ const (
 	ReasonDirective   Reason = "directive_off"
 	ReasonSessionOff  Reason = "session_off"
 	ReasonCacheOff    Reason = "cache_off"
+	ReasonPaused      Reason = "paused"
 	ReasonShadow      Reason = "shadow"
 	ReasonDiffered    Reason = "verification_differed"
 	ReasonNotWorth    Reason = "not_worth_it" // it costs more than it saves (cache.auto)

@@ -32,20 +32,7 @@ func (p *Policy) decide(s *subject) Decision {
 		if !rule.matches(s) {
 			continue
 		}
-		d.Rule = rule
-		if rule.TTL > 0 {
-			d.TTL = rule.TTL
-		}
-		if rule.MaxResult > 0 {
-			d.MaxResult = int(rule.MaxResult)
-		}
-		if rule.Consistency != nil {
-			d.Consistency = *rule.Consistency
-		}
-		d.StaleWhileRevalidate, d.StaleIfError = rule.StaleWhileRevalidate, rule.StaleIfError
-		if rule.Cache == CacheNever {
-			d.Verdict, d.Reason, d.Detail = Bypass, ReasonRuleNever, rule.Name
-		}
+		d.apply(rule)
 		break
 	}
 	return d

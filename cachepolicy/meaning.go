@@ -63,6 +63,8 @@ func (r Reason) Meaning() (what, change string) {
 		return "The session has turned the cache off (pgrecall.cache).", "SET pgrecall.cache = on."
 	case ReasonCacheOff:
 		return "The configuration turns the cache off.", "Set cache.mode: on."
+	case ReasonPaused:
+		return "Somebody has paused the cache at the console.", "RESUME at the console."
 	case ReasonShadow:
 		return "In shadow mode every read goes to PostgreSQL.", "Set cache.mode: on."
 	case ReasonDiffered:

@@ -32,6 +32,7 @@ var Reasons = [...]Reason{
 	ReasonDirective,
 	ReasonSessionOff,
 	ReasonCacheOff,
+	ReasonPaused,
 	ReasonShadow,
 	ReasonDiffered,
 	ReasonNotWorth,

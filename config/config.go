@@ -63,6 +63,10 @@ type Config struct {
 	// CatalogWait is how long a statement waits for the catalog to be loaded anew, 0 for not at all.
 	CatalogWait time.Duration
 
+	// ConsoleDatabase is the name of the database that is the console, and ConsoleRoles are those who may use it: without any there is none.
+	ConsoleDatabase string
+	ConsoleRoles    []string
+
 	// Warm is about warming.
 	Warm Warm
 
@@ -96,6 +100,7 @@ func Defaults() *Config {
 	return &Config{
 		Listen:          []string{"127.0.0.1:6432"},
 		Admin:           "127.0.0.1:9632",
+		ConsoleDatabase: "pgrecall",
 		L2Tenant:        "none",
 		L2Lease:         time.Second,
 		Cache:           "on",

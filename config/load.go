@@ -157,6 +157,7 @@ func (f *file) check(environment bool) {
 	if !slices.ContainsFunc(f.errs, func(e *Error) bool { return strings.HasPrefix(e.Path, "warm.") }) {
 		f.checkWarm()
 	}
+	f.checkConsole()
 	f.checkResults(broken("cache.l1_size"))
 	if environment && c.Upstream != "" && !broken("upstream") {
 		if err := checkDSN(c.Upstream); err != nil && len(f.errs) == 0 {

@@ -32,7 +32,9 @@ func (s *setting) variable() string {
 }
 
 // settings returns the table, in the order of --help.
-func settings() []setting { return slices.Concat(generalSettings(), warmSettings(), processSettings()) }
+func settings() []setting {
+	return slices.Concat(generalSettings(), consoleSettings(), warmSettings(), processSettings())
+}
 
 func generalSettings() []setting {
 	return []setting{

@@ -98,8 +98,8 @@ func (s *session) endHeld(typ byte, size int) {
 	f := &s.frontend
 	f.in.pos += size // as if it had been handled: offsets count from there
 	defer func() { f.in.pos -= size }()
-	if !f.cycle.accepted() {
-		s.forwardHeld() // nothing in the cache shows that the server accepts the statement
+	if !f.cycle.accepted() || s.srv.paused.Load() {
+		s.forwardHeld() // nothing in the cache shows that the server accepts the statement, or nothing may be served any more
 		return
 	}
 	s.answerHeld()

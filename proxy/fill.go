@@ -125,7 +125,7 @@ func (f *fill) store(s *session) {
 	if f == nil || f.aborted || f.stored {
 		return
 	}
-	if !f.only && (!f.finished || (f.simple && f.row == nil)) || s.confused.Load() || !s.srv.slots.Valid(f.stamp) {
+	if !f.only && (!f.finished || (f.simple && f.row == nil)) || s.confused.Load() || s.srv.paused.Load() || !s.srv.slots.Valid(f.stamp) {
 		f.abort()
 		return
 	}

@@ -336,7 +336,7 @@ func (s *session) holdable() bool {
 func (s *session) servable() bool {
 	f := &s.frontend
 	s.checkScope()
-	if f.scope == nil || f.scope.mode == modeOff || s.shadowed() {
+	if f.scope == nil || f.scope.mode == modeOff || s.shadowed() || s.srv.paused.Load() {
 		return false
 	}
 	return f.scope.readCommitted || byte(s.status.Load()) != wire.StatusIdle

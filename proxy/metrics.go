@@ -101,6 +101,7 @@ func newMetrics(r prometheus.Registerer, srv *Server) *metrics {
 	r.MustRegister(statements, durations, bypasses, invalidations, probes, verifications, m.confused, m.refused, failures,
 		current("pgrecall_client_connections", "Clients that are connected.", func() float64 { return float64(m.clients.Load()) }),
 		current("pgrecall_client_connections_limit", "Clients above which new ones are refused.", func() float64 { return float64(srv.Limits.MaxConnections) }),
+		current("pgrecall_paused", "Whether the cache rests since PAUSE at the console.", func() float64 { return truth(srv.Paused()) }),
 		current("pgrecall_upstream_connections", "Connections to the upstream on behalf of clients.", func() float64 { return float64(m.upstreams.Load()) }),
 		current("pgrecall_unknown_outcomes", "Sessions that ended while the outcome of their writes was unknown, and whose backend may still run.", func() float64 { return float64(m.orphans.Load()) }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "pgrecall_upstream_seconds_saved_total", Help: "Time that the upstream took for the answers that came from the cache."},

@@ -130,6 +130,8 @@ func (s *session) whyNot(holdable bool, directive parser.Directive) cachepolicy.
 		return cachepolicy.ReasonDirective
 	case s.replication:
 		return cachepolicy.ReasonReplication
+	case s.srv.paused.Load():
+		return cachepolicy.ReasonPaused
 	case s.confused.Load() || f.copyIn:
 		return cachepolicy.ReasonProtocol
 	case !s.decodable.Load():

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -57,6 +59,7 @@ type Options struct {
 	Auto            bool          // shapes that lose by being cached are not; see SetAuto
 	Series          int           // how many tables, and shapes of statements, have time series of their own
 	Shared          *Shared       // L2, nil for none; without a Fleet it is for this process's own results
+	Console         *Console      // nil: no database is taken for it
 }
 
 // planLimit is the number of plans (decisions for one statement in one scope) that are remembered.
@@ -77,7 +80,8 @@ type Server struct {
 	metrics     *metrics
 	orphans     orphans
 	caching     bool
-	shadow      bool     // nothing is served
+	shadow      bool // nothing is served
+	paused      atomic.Bool
 	blind       blinding // of hashes in logs
 	verify      atomic.Uint64
 	early       early
@@ -240,7 +244,7 @@ func (srv *Server) serve(conn net.Conn) {
 		_ = tcp.SetNoDelay(true)
 		_ = tcp.SetKeepAlive(true)
 	}
-	s := &session{srv: srv, raw: conn, client: conn, done: make(chan struct{})}
+	s := &session{srv: srv, raw: conn, client: conn, connected: time.Now(), done: make(chan struct{})}
 	s.life, s.die = context.WithCancel(srv.ctx)
 	defer s.die()
 	if !srv.enter(s) {
@@ -317,6 +321,18 @@ func (srv *Server) allDatabases() []*database {
 		all = append(all, d)
 	}
 	return all
+}
+
+// Snapshots returns the catalogs that are loaded, by the names of their databases.
+func (srv *Server) Snapshots() []*catalog.Snapshot {
+	var list []*catalog.Snapshot
+	for _, d := range srv.allDatabases() {
+		if snapshot := d.snapshot(); snapshot != nil {
+			list = append(list, snapshot)
+		}
+	}
+	slices.SortFunc(list, func(a, b *catalog.Snapshot) int { return strings.Compare(a.Database, b.Database) })
+	return list
 }
 
 // SetPolicy installs another policy. It holds for what is cached already, too.

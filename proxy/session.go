@@ -20,7 +20,10 @@ type session struct {
 	raw          net.Conn // the client's connection as it was accepted
 	client       net.Conn // the same, or TLS on it; replaced under clientMutex
 	upstream     *upstreamConn
-	encrypted    bool // TLS with the client
+	connected    time.Time                      // when it was accepted
+	identity     atomic.Pointer[clientIdentity] // for Clients
+	console      bool                           // a client of the console; set before the session is found by its cancelKey
+	encrypted    bool                           // TLS with the client
 	overLimit    bool
 	replication  bool // replication=database: commands of a walsender besides SQL
 	databaseName string

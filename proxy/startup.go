@@ -52,8 +52,17 @@ func (s *session) run() {
 		return
 	}
 	defer func() { _ = s.upstream.Close() }()
-	if _, err := s.upstream.Write(packet.Raw); err != nil {
+	first, console := packet.Raw, s.srv.consoleStartup(packet)
+	if console != nil {
+		first, s.console = console, true
+	}
+	s.identify(packet)
+	if _, err := s.upstream.Write(first); err != nil {
 		s.startupFailed(err)
+		return
+	}
+	if s.console {
+		s.serveConsole(packet.Parameter("user"))
 		return
 	}
 	s.srv.metrics.upstreams.Add(1)

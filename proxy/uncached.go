@@ -100,7 +100,7 @@ func (s *session) observe(e *expectation) {
 	case e.fill != nil && e.fill.large:
 		reason = cachepolicy.ReasonResultLarge
 		s.srv.metrics.bypass(reason)
-	case e.outcome == outcomeBypass && reason != cachepolicy.ReasonShadow:
+	case e.outcome == outcomeBypass && !blameless(reason):
 	case e.outcome == outcomeWrite && e.plan.reads():
 	default:
 		return

@@ -111,6 +111,9 @@ func (srv *Server) forwardCancel(packet *wire.Startup) {
 		return
 	}
 	s.cancelWait()
+	if s.console { // its connection to the upstream is over
+		return
+	}
 	answers, behind := s.behind()
 	if srv.sendCancel(ctx, packet, s) && behind && s.awaitForeground(ctx) && s.answers.Load() == answers {
 		_ = srv.sendCancel(ctx, packet, s)

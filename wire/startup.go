@@ -101,3 +101,21 @@ func (s *Startup) Replication() string {
 		return "physical"
 	}
 }
+
+// With returns a StartupMessage of the same version with other parameters. The protocol's own options ("_pq_.") are kept, since the
+// server's answer to them is the client's, and so is the application's name.
+func (s *Startup) With(parameters ...Parameter) []byte {
+	raw := make([]byte, 8, 256)
+	for _, p := range s.Parameters {
+		if strings.HasPrefix(p.Name, "_pq_.") || p.Name == "application_name" {
+			raw = AppendString(AppendString(raw, p.Name), p.Value)
+		}
+	}
+	for _, p := range parameters {
+		raw = AppendString(AppendString(raw, p.Name), p.Value)
+	}
+	raw = append(raw, 0)
+	binary.BigEndian.PutUint32(raw, uint32(len(raw)))
+	binary.BigEndian.PutUint32(raw[4:], s.Code)
+	return raw
+}

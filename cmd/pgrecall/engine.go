@@ -5,6 +5,7 @@ import (
 	"net"
 
 	"github.com/pgrecall/pgrecall/cachepolicy"
+	"github.com/pgrecall/pgrecall/catalog"
 	"github.com/pgrecall/pgrecall/proxy"
 )
 
@@ -43,6 +44,16 @@ type engine interface {
 	Shapes() ([]proxy.Shape, proxy.Totals)
 	Tables() []proxy.Table
 	Rules() []proxy.Rule
+	// Pause stops serving and filling until Resume.
+	Pause()
+	Resume()
+	Paused() bool
+	// Clients returns the connections of this moment.
+	Clients() []proxy.Client
+	// Snapshots returns the catalogs that are loaded.
+	Snapshots() []*catalog.Snapshot
+	// Status returns figures that the metrics do not have in this form.
+	Status() proxy.Status
 	// Hot returns the n most used queries.
 	Hot(n int) []proxy.HotQuery
 }

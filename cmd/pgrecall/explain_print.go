@@ -10,20 +10,27 @@ import (
 
 // print writes the explanation for people.
 func (e *explanation) print(w io.Writer) {
-	line := func(name, value string) {
-		if value == "" {
-			return
+	last := ""
+	e.each(func(name, value string) {
+		shown := name + ":"
+		if name == last {
+			shown = ""
 		}
-		if name != "" {
-			name += ":"
+		last = name
+		fmt.Fprintf(w, "%-14s%s\n", shown, value)
+	})
+}
+
+// each calls line for all that there is to tell, by names of which those of lists come several times.
+func (e *explanation) each(line func(name, value string)) {
+	tell := line
+	line = func(name, value string) {
+		if value != "" {
+			tell(name, value)
 		}
-		fmt.Fprintf(w, "%-14s%s\n", name, value)
 	}
 	lines := func(name string, values []string) {
-		for i, v := range values {
-			if i > 0 {
-				name = ""
-			}
+		for _, v := range values {
 			line(name, v)
 		}
 	}

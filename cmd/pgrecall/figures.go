@@ -60,6 +60,9 @@ func (i *instance) Status() admin.Status {
 	}
 	l1 := i.l1.Stats()
 	s.Tiers = []admin.Tier{{Name: "l1", Entries: l1.Entries, Bytes: l1.Bytes, LimitBytes: l1.LimitBytes, Evictions: l1.Evictions}}
+	if i.engine.Paused() {
+		s.Cache = "paused"
+	}
 	families, err := i.registry.Gather()
 	if err != nil {
 		i.logger.Warn("some figures are missing", "error", err)

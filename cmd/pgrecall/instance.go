@@ -41,6 +41,8 @@ type instance struct {
 	cert      certificate
 	listeners []net.Listener
 	policy    atomic.Pointer[cachepolicy.Policy]
+	current   atomic.Pointer[config.Config] // what the last reload brought, which holds for what can be reloaded
+	reloader  atomic.Pointer[reloader]      // nil while nothing can be reloaded
 	warmer    *warmer
 	admin     *admin.Server // nil without
 	adminAddr net.Addr
@@ -72,7 +74,13 @@ func start(ctx context.Context, c *config.Config, up upstream, logger *slog.Logg
 	if i.fleet, err = newFleet(ctx, c, up, logger); err != nil {
 		return nil, err
 	}
-	if i.engine, err = newEngine(c, up, i.l1, i.fleet, clients, i.registry, logger); err != nil {
+	i.policy.Store(c.Policy)
+	i.current.Store(c)
+	inSQL, err := newConsole(i)
+	if err != nil {
+		return nil, err
+	}
+	if i.engine, err = newEngine(c, up, i.l1, i.fleet, inSQL, clients, i.registry, logger); err != nil {
 		return nil, err
 	}
 	if i.fleet != nil {
@@ -82,7 +90,6 @@ func start(ctx context.Context, c *config.Config, up upstream, logger *slog.Logg
 		}
 		cancel()
 	}
-	i.policy.Store(c.Policy)
 	if i.warmer, err = newWarmer(i); err != nil {
 		return nil, err
 	}

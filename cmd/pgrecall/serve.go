@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/pgrecall/pgrecall/config"
@@ -60,14 +61,15 @@ func (p *process) serve(ctx context.Context) int {
 	if i.admin != nil {
 		logger.Info("admin server", "address", i.adminAddr.String())
 	}
+	r := &reloader{process: p, instance: i, level: &level, running: c, epoch: c.Policy.Epoch}
+	i.reloader.Store(r)
 	p.tell(logger, notifyReady)
-	r := &reloader{process: p, instance: i, level: &level, running: c, current: c, epoch: c.Policy.Epoch}
 	for {
 		select {
 		case s := <-signals:
 			if s == syscall.SIGHUP {
 				p.tell(logger, notifyReloading, monotonic())
-				r.reload()
+				_, _ = r.reload() // the log tells
 				p.tell(logger, notifyReady)
 				continue
 			}
@@ -113,12 +115,15 @@ type reloader struct {
 	instance *instance
 	level    *slog.LevelVar
 	running  *config.Config // what the process started with: holds for what needs a restart
-	current  *config.Config // what the last reload brought
-	epoch    uint64
+
+	mu    sync.Mutex // one reload at a time
+	epoch uint64
 }
 
-// reload reads all sources again. A configuration with a defect changes nothing.
-func (r *reloader) reload() {
+// reload reads all sources again. A configuration with a defect changes nothing. It returns what the log says.
+func (r *reloader) reload() (warnings []string, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	logger := r.instance.logger
 	fresh, err := config.Load(r.process.args, r.process.env)
 	if err == nil {
@@ -128,16 +133,18 @@ func (r *reloader) reload() {
 		for line := range strings.SplitSeq(err.Error(), "\n") {
 			logger.Error("configuration not reloaded", "error", line)
 		}
-		return
+		return nil, err
 	}
 	if f := r.instance.fleet; f != nil && f.fleet != nil && !f.fleet.Strict && strictAnywhere(fresh.Policy) {
-		logger.Error("configuration not reloaded", "error", "strict consistency in a fleet needs a restart: the other pgrecalls do not wait for this one")
-		return
+		err := errors.New("strict consistency in a fleet needs a restart: the other pgrecalls do not wait for this one")
+		logger.Error("configuration not reloaded", "error", err)
+		return nil, err
 	}
-	applied, _ := config.Changed(r.current, fresh)
+	applied, _ := config.Changed(r.instance.current.Load(), fresh)
 	_, restart := config.Changed(r.running, fresh)
 	if _, err := r.instance.cert.load(r.running); err != nil {
 		logger.Error("certificate not reloaded", "error", err)
+		warnings = append(warnings, "certificate not reloaded: "+err.Error())
 	}
 	r.level.Set(logLevel(fresh.LogLevel))
 	r.epoch++
@@ -149,6 +156,8 @@ func (r *reloader) reload() {
 	logger.Info("configuration reloaded", "file", fresh.File, "changed", strings.Join(applied, ", "))
 	if len(restart) > 0 {
 		logger.Warn("some changes need a restart", "settings", strings.Join(restart, ", "))
+		warnings = append(warnings, "these need a restart: "+strings.Join(restart, ", "))
 	}
-	r.current = fresh
+	r.instance.current.Store(fresh)
+	return warnings, nil
 }

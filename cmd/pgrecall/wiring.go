@@ -32,11 +32,12 @@ func newTier(c *config.Config) (*memory.Cache, error) {
 }
 
 // newEngine puts the proxy together.
-func newEngine(c *config.Config, up upstream, l1 *memory.Cache, f *fleet, clients *tls.Config, r prometheus.Registerer, l *slog.Logger) (engine, error) {
+func newEngine(c *config.Config, up upstream, l1 *memory.Cache, f *fleet, inSQL *proxy.Console, clients *tls.Config, r prometheus.Registerer, l *slog.Logger) (engine, error) {
 	o := proxy.Options{
 		Upstream:   up.config,
 		HasAccount: up.hasAccount,
 		TLS:        clients,
+		Console:    inSQL,
 		L1:         l1,
 		Statements: parser.NewCache(c.StatementCache),
 		Policy:     c.Policy,

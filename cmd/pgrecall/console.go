@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/pgrecall/pgrecall/admin/console"
+	"github.com/pgrecall/pgrecall/cachepolicy"
+	"github.com/pgrecall/pgrecall/config"
+	"github.com/pgrecall/pgrecall/proxy"
+)
+
+// maintenance is the database in which clients of the console are authenticated where upstream names none.
+const maintenance = "postgres"
+
+// newConsole prepares the console. It is on while the configuration that was read last names roles for it.
+func newConsole(i *instance) (*proxy.Console, error) {
+	server, err := console.NewServer(console.Options{Proxy: operator{i}, Logger: i.logger})
+	if err != nil {
+		return nil, err
+	}
+	database := i.upstream.config.Database
+	if database == "" {
+		database = maintenance
+	}
+	return &proxy.Console{
+		Maintenance: database,
+		Takes: func(name string) bool {
+			c := i.current.Load()
+			return len(c.ConsoleRoles) > 0 && name == c.ConsoleDatabase
+		},
+		Allows: func(role string) bool { return slices.Contains(i.current.Load().ConsoleRoles, role) },
+		Serve: func(c *proxy.ConsoleClient) {
+			i.logger.Info("console opened", "role", c.Role, "client", c.Address)
+			server.Serve(c, c.Role)
+		},
+	}, nil
+}
+
+// operator is what the console shows and acts on.
+type operator struct{ *instance }
+
+var _ console.Proxy = operator{}
+
+// Pause and the others pass on what the operator wants.
+func (o operator) Pause()       { o.engine.Pause() }
+func (o operator) Resume()      { o.engine.Resume() }
+func (o operator) Paused() bool { return o.engine.Paused() }
+
+// Reload does what SIGHUP does.
+func (o operator) Reload() ([]string, error) {
+	r := o.reloader.Load()
+	if r == nil {
+		return nil, console.ErrUnavailable
+	}
+	return r.reload()
+}
+
+// Settings returns the configuration without its secrets.
+func (o operator) Settings() []console.Setting {
+	var list []console.Setting
+	for _, s := range config.Show(o.config, o.current.Load()) {
+		list = append(list, console.Setting{Name: s.Path, Value: s.Value, Default: s.Default, Reload: s.Reload, Pending: s.Pending})
+	}
+	return list
+}
+
+// Clients returns the connections.
+func (o operator) Clients() []console.Client {
+	var list []console.Client
+	for _, c := range o.engine.Clients() {
+		list = append(list, console.Client{PID: int64(c.PID), Role: c.Role, Database: c.Database, Address: c.Address, Encrypted: c.Encrypted,
+			State: c.State, Connected: c.Connected})
+	}
+	return list
+}
+
+// Tiers returns L1 and, where there is one, L2, of which the store keeps the number of entries to itself.
+func (o operator) Tiers() []console.Tier {
+	status := o.engine.Status()
+	l1 := status.L1
+	evicted := uint64(0)
+	for _, n := range l1.Evictions {
+		evicted += n
+	}
+	list := []console.Tier{{Name: "l1", Up: true, Entries: counted(l1.Entries), Bytes: counted(l1.Bytes), LimitBytes: counted(l1.LimitBytes),
+		Evictions: counted(evicted), Hits: counted(status.Outcomes["hit_l1"]), Misses: counted(status.Outcomes["miss"] + status.Outcomes["hit_l2"])}}
+	if l2 := status.L2; l2 != nil {
+		list = append(list, console.Tier{Name: "l2", Up: l2.Store.Up, Hits: counted(l2.Hits), Misses: counted(l2.Misses)})
+	}
+	return list
+}
+
+func counted[T int | int64 | uint64](n T) *int64 {
+	v := int64(n)
+	return &v
+}
+
+// Tables returns the tables of the databases in use with what the rules say of them.
+func (o operator) Tables(n int) []console.Table {
+	var list []console.Table
+	policy := o.policy.Load()
+	for _, snapshot := range o.engine.Snapshots() {
+		for _, r := range snapshot.Relations() {
+			if len(list) == n {
+				return list
+			}
+			rule := policy.ForTable(snapshot.Database, r)
+			t := console.Table{Database: snapshot.Database, Name: r.Schema + "." + r.Name, Cached: rule.Verdict == cachepolicy.Cache && r.Kind != 'f',
+				TTL: rule.TTL, Consistency: rule.Consistency.String()}
+			if rule.Rule != nil {
+				t.Rule = ruleName(policy, rule.Rule)
+			}
+			var partly []string
+			for _, p := range rule.Partly {
+				partly = append(partly, ruleName(policy, p))
+			}
+			t.Partly = strings.Join(partly, ", ")
+			list = append(list, t)
+		}
+	}
+	return list
+}
+
+// Statements returns the shapes that took time because they were not cached.
+func (o operator) Statements(n int) []console.Statement {
+	var list []console.Statement
+	for _, u := range o.engine.Uncached(n) {
+		list = append(list, console.Statement{Fingerprint: u.Fingerprint, Database: u.Database, Query: u.Query, Bypassed: counted(u.Count),
+			Reason: string(u.Reason), Detail: u.Detail, Seconds: u.Seconds, MaxSeconds: u.MaxSeconds, Last: u.Last})
+	}
+	return list
+}
+
+// Explain tells what becomes of a statement, by the policy in force.
+func (o operator) Explain(ctx context.Context, q console.Question) ([]console.Item, error) {
+	up := upstream{config: o.upstream.config.Copy(), hasAccount: o.upstream.hasAccount}
+	if q.Database != "" {
+		up.config.Database = q.Database
+	}
+	v, err := look(ctx, up, q.User)
+	if err != nil {
+		return nil, errors.New(strings.TrimPrefix(err.Error(), "--user: "))
+	}
+	c := *o.config
+	c.Policy = o.policy.Load()
+	e := explainStatement(q.SQL, &c, v)
+	if o.Paused() {
+		e.Notes = append(e.Notes, "the cache is paused: nothing is served until RESUME")
+	}
+	var list []console.Item
+	e.each(func(name, value string) {
+		list = append(list, console.Item{Name: name, Value: value})
+	})
+	return list, nil
+}
