@@ -160,6 +160,11 @@ func TestEveryBypassHasItsReason(t *testing.T) {
 	query(c, "SET TimeZone = 'Asia/Tokyo'")
 	want("prepared under other settings", "prepared_elsewhere", func() { exchange(c, 1, cycle("s", "", "", 0)) })
 
+	r.Pause()
+	want("a pause", "paused", func() { query(r.session(), read) })
+	want("a pause, extended", "paused", func() { exchange(r.session(), 1, statement(read)) })
+	r.Resume()
+
 	walsender := r.session("replication", "database")
 	want("a walsender", "replication_session", func() { query(walsender, read) })
 	want("no account", "no_catalog", func() { query(blind.session(), read) })

@@ -108,7 +108,7 @@ func understandSession(s statement) *command {
 		c := nothing("ROLLBACK")
 		c.block = blockRollsBack
 		return c
-	case first.is("set") && len(s.words) > 2 && driverSetting(s.words[1:]):
+	case first.is("set") && driverSetting(s.words[1:]):
 		return nothing("SET")
 	case first.is("discard") && len(s.words) == 2 && s.words[1].is("all"):
 		return nothing("DISCARD ALL")
@@ -119,8 +119,11 @@ func understandSession(s statement) *command {
 // driverSetting tells whether SET is for one of the settings that drivers set for themselves, without effect on the console. Whoever
 // means to change pgrecall by SET must not believe that he did.
 func driverSetting(words []word) bool {
-	if words[0].is("session") || words[0].is("local") {
+	if len(words) > 1 && (words[0].is("session") || words[0].is("local")) {
 		words = words[1:]
+	}
+	if len(words) == 0 {
+		return false
 	}
 	name, _, _ := strings.Cut(words[0].text, "=")
 	switch name {
