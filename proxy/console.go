@@ -111,17 +111,7 @@ func (s *session) authenticateConsole(in *bufio.Reader, admitted <-chan bool) bo
 		}
 		typ, size, _ := wire.Header(head)
 		if typ != wire.Password {
-			// Sent ahead of the answer: the console reads it when there is one.
-			patience := time.NewTimer(s.srv.Limits.StartupTimeout)
-			defer patience.Stop()
-			select {
-			case ok := <-admitted:
-				return ok
-			case <-s.life.Done():
-			case <-patience.C:
-				s.fatal(wire.Fields{Severity: wire.SeverityFatal, Code: codeProtocolViolation, Message: "pgrecall: expected a password response"})
-			}
-			return false
+			return s.awaitAdmission(admitted)
 		}
 		if size < wire.HeaderSize || size > maxAuthentication {
 			s.fatal(wire.Fields{Severity: wire.SeverityFatal, Code: codeProtocolViolation, Message: "pgrecall: invalid message length"})
@@ -136,6 +126,20 @@ func (s *session) authenticateConsole(in *bufio.Reader, admitted <-chan bool) bo
 			return false
 		}
 	}
+}
+
+// awaitAdmission waits for the upstream's answer to a client that has sent ahead what only the console can read.
+func (s *session) awaitAdmission(admitted <-chan bool) bool {
+	patience := time.NewTimer(s.srv.Limits.StartupTimeout)
+	defer patience.Stop()
+	select {
+	case ok := <-admitted:
+		return ok
+	case <-s.life.Done():
+	case <-patience.C:
+		s.fatal(wire.Fields{Severity: wire.SeverityFatal, Code: codeProtocolViolation, Message: "pgrecall: expected a password response"})
+	}
+	return false
 }
 
 // errTorn is an upstream that is gone before it has answered.

@@ -69,7 +69,7 @@ func appendRowDescription(dst []byte, columns []column, formats []int) []byte {
 }
 
 // appendRow appends a DataRow. Values are string, int64, float64, bool or time.Time by their column's kind, nil for NULL.
-func appendRow(dst []byte, columns []column, row []any, formats []int) []byte {
+func appendRow(dst []byte, row []any, formats []int) []byte {
 	dst, at := wire.Begin(dst, wire.DataRow)
 	dst = binary.BigEndian.AppendUint16(dst, uint16(len(row)))
 	for i, v := range row {

@@ -210,7 +210,7 @@ func (c *conversation) execute(ctx context.Context, scan *wire.Scanner) *failure
 	if limit > 0 && limit < n {
 		n = limit
 	}
-	c.rows(po.command.columns, po.rows[:n], po.formats)
+	c.rows(po.rows[:n], po.formats)
 	po.rows = po.rows[n:]
 	if len(po.rows) > 0 || limit > 0 && n == limit {
 		c.out = append(c.out, wire.PortalSuspended, 0, 0, 0, 4)

@@ -158,7 +158,7 @@ func (c *conversation) query(ctx context.Context, scan *wire.Scanner) {
 		}
 		if command.columns != nil {
 			c.out = appendRowDescription(c.out, command.columns, nil)
-			c.rows(command.columns, rows, nil)
+			c.rows(rows, nil)
 		}
 		c.out = appendTag(c.out, tag)
 		if len(c.out) > flushOutput {
@@ -228,9 +228,9 @@ func (c *conversation) run(ctx context.Context, command *command) (rows [][]any,
 }
 
 // rows sends rows.
-func (c *conversation) rows(columns []column, rows [][]any, formats []int) {
+func (c *conversation) rows(rows [][]any, formats []int) {
 	for _, row := range rows {
-		c.out = appendRow(c.out, columns, row, formats)
+		c.out = appendRow(c.out, row, formats)
 		if len(c.out) > flushOutput {
 			c.flush()
 		}

@@ -2,6 +2,7 @@ package console
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -120,16 +121,17 @@ func statements(s *Server, limit int) [][]any {
 }
 
 func bypasses(s *Server, _ int) [][]any {
+	counts := s.Proxy.Status().Bypasses
+	reasons := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
+		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
+	})
 	var rows [][]any
-	for reason, n := range s.Proxy.Status().Bypasses {
-		if n > 0 {
+	for _, reason := range reasons {
+		if n := counts[reason]; n > 0 {
 			what, change := cachepolicy.Reason(reason).Meaning()
 			rows = append(rows, []any{reason, int64(n), what, change})
 		}
 	}
-	slices.SortFunc(rows, func(a, b []any) int {
-		return cmp.Or(cmp.Compare(b[1].(int64), a[1].(int64)), cmp.Compare(a[0].(string), b[0].(string)))
-	})
 	return rows
 }
 
