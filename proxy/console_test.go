@@ -19,6 +19,7 @@ import (
 	"github.com/pgrecall/pgrecall/admin/console"
 	"github.com/pgrecall/pgrecall/internal/pgtest"
 	"github.com/pgrecall/pgrecall/proxy"
+	"github.com/pgrecall/pgrecall/wire"
 )
 
 // operated is what the console shows and acts on in these tests: the server, and EXPLAIN that ends with its context.
@@ -187,7 +188,7 @@ func TestConsoleStartupParameters(t *testing.T) {
 			statuses[parts[0]] = parts[1]
 		}
 	}
-	if statuses["client_encoding"] != "UTF8" || statuses["application_name"] != "board" || statuses["DateStyle"] != "ISO, MDY" || statuses["TimeZone"] != "UTC" {
+	if statuses["client_encoding"] != "UTF8" || statuses["application_name"] != "board" || statuses["DateStyle"] != "ISO, MDY" || statuses["TimeZone"] != "UTC" || statuses["session_authorization"] != "postgres" {
 		t.Errorf("%v", statuses)
 	}
 	walsender := r.raw()
@@ -469,5 +470,80 @@ func TestConsoleOverTLSInPieces(t *testing.T) {
 	}
 	if got := types(c.untilClosed()); got != "TCZ" {
 		t.Errorf("%s", got)
+	}
+}
+
+// TestConsoleMistrustsTheServer: one that takes the client for somebody else, says nonsense or leaves lets nobody in.
+func TestConsoleMistrustsTheServer(t *testing.T) {
+	status := func(name, value string) []byte { return frame('S', name, value) }
+	accepted, ready := frame('R', int32(0)), frame('Z', []byte("I"))
+	for name, test := range map[string]struct {
+		says []byte
+		code string
+	}{
+		"accepts":              {join(accepted, status("session_authorization", "postgres"), ready), ""},
+		"tells nothing":        {join(accepted, ready), ""},
+		"takes for another":    {join(accepted, status("session_authorization", "postgres@ops"), ready), "28000"},
+		"refuses":              {frame('E', []byte("SFATAL\x00VFATAL\x00C28P01\x00Mno\x00\x00")), "28P01"},
+		"leaves":               {accepted, "08006"},
+		"a length of nothing":  {[]byte{'R', 0, 0, 0, 0}, "08006"},
+		"a length of too much": {[]byte{'R', 0x7f, 0, 0, 0}, "08006"},
+		"an empty request":     {join(frame('R'), ready), "28000"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			heard := make(chan []byte, 1)
+			go func() {
+				conn, err := l.Accept()
+				if err != nil {
+					return
+				}
+				defer conn.Close()
+				packet, err := wire.ReadStartup(conn)
+				if err != nil {
+					t.Error(err)
+				} else if packet.Parameter("database") != "postgres" || packet.Parameter("user") != "postgres" {
+					t.Errorf("%+v", packet.Parameters)
+				}
+				_, _ = conn.Write(test.says)
+				_ = conn.(*net.TCPConn).CloseWrite()
+				said, _ := io.ReadAll(conn)
+				heard <- said
+			}()
+			t.Cleanup(func() { _ = l.Close() })
+			o := &operated{explaining: make(chan struct{})}
+			r := &running{tb: t, Upstream: "postgres://postgres@" + l.Addr().String() + "/postgres?sslmode=disable"}
+			config, err := pgx.ParseConfig(r.Upstream)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.serve(config, func(options *proxy.Options) {
+				options.HasAccount = false
+				server, err := console.NewServer(console.Options{Proxy: o, Logger: options.Logger})
+				if err != nil {
+					t.Fatal(err)
+				}
+				options.Console = &proxy.Console{Takes: func(name string) bool { return name == "ops" }, Maintenance: "postgres",
+					Allows: func(role string) bool { return role == "postgres" }, Serve: func(c *proxy.ConsoleClient) { server.Serve(c, c.Role) }}
+			})
+			o.running = r
+			c := r.raw()
+			c.startup(protocol30, r.Upstream, "database", "ops")
+			c.send(frame('Q', "SHOW TIERS"))
+			if test.code == "" {
+				c.untilReady()
+				if got := types(c.untilReady()); got != "TCZ" {
+					t.Errorf("%s", got)
+				}
+			} else if e := failure(t, c.untilClosed()); e.Code != test.code || e.SeverityUnlocalized != "FATAL" {
+				t.Errorf("%s %s %s", e.SeverityUnlocalized, e.Code, e.Message)
+			}
+			if said := <-heard; len(said) > 0 && !bytes.Equal(said, []byte("X\x00\x00\x00\x04")) {
+				t.Errorf("the server was told %q", said)
+			}
+		})
 	}
 }
