@@ -51,16 +51,17 @@ func (r *Rule) matches(s *subject) bool {
 }
 
 func (r *Rule) matchesRelations(s *subject) bool {
-	if slices.ContainsFunc(s.named, r.Match.relation) {
+	if slices.ContainsFunc(s.named, r.Match.Relation) {
 		return true
 	}
 	return r.Cache == CacheNever && slices.ContainsFunc(s.all, func(oid uint32) bool {
 		relation := s.snapshot.ByOID(oid)
-		return relation != nil && r.Match.relation(relation)
+		return relation != nil && r.Match.Relation(relation)
 	})
 }
 
-func (m *Match) relation(r *catalog.Relation) bool {
+// Relation tells whether the relation is one that Tables and Schema are for.
+func (m *Match) Relation(r *catalog.Relation) bool {
 	if m.Schema != "" && !catalog.Glob(m.Schema, r.Schema) {
 		return false
 	}

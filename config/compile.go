@@ -30,17 +30,17 @@ func (f *file) compile() {
 			}
 			e.What = strings.TrimPrefix(cause.Error(), defect.Path+": ")
 		}
-		if line := f.lineFor(e.Path); line > 0 {
+		if line := nearestLine(f.lines, e.Path); line > 0 {
 			e.Source, e.Line = f.name, line
 		}
 		f.errs = append(f.errs, e)
 	}
 }
 
-// lineFor returns the line of the path, or of the nearest thing around it that the file has.
-func (f *file) lineFor(path string) int {
+// nearestLine returns the line of the path, or of the nearest thing around it that the file has, 0 for none.
+func nearestLine(lines map[string]int, path string) int {
 	for path != "" {
-		if line, ok := f.lines[path]; ok {
+		if line, ok := lines[path]; ok {
 			return line
 		}
 		path = path[:max(strings.LastIndexAny(path, ".["), 0)]

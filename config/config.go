@@ -91,6 +91,22 @@ type Config struct {
 
 	// The rules and declarations as the file has them, to tell whether a reload changes any.
 	rulesText, functionsText, triggersText string
+
+	// Where what was given stands: lines of the file by path, and the flags and variables that win over it.
+	lines   map[string]int
+	sources map[string]string
+}
+
+// Place says where something was given: the file with the line of the path, or of the nearest thing around it that the file has; the
+// flag or variable that wins over the file, without a line; "" and 0 for what nobody gave.
+func (c *Config) Place(path string) (source string, line int) {
+	if source, ok := c.sources[path]; ok {
+		return source, 0
+	}
+	if line := nearestLine(c.lines, path); line > 0 {
+		return c.File, line
+	}
+	return "", 0
 }
 
 // Defaults returns the configuration of a process that was told nothing. Its Policy is not

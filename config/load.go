@@ -121,6 +121,7 @@ func build(name string, given map[string][]string, table []setting, env func(str
 	if err := f.errs.err(); err != nil {
 		return nil, err
 	}
+	f.config.lines = f.lines
 	return f.config, nil
 }
 
@@ -130,6 +131,10 @@ func (f *file) override(s *setting, source string, values []string) {
 	}
 	// A better source makes an error of the file's value moot, but not silent: the file stays wrong.
 	delete(f.lines, s.path)
+	if f.config.sources == nil {
+		f.config.sources = make(map[string]string)
+	}
+	f.config.sources[s.path] = source
 	if err := s.set(f.config, values); err != nil {
 		f.errs = append(f.errs, &Error{Source: source, What: err.Error()})
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/pgrecall/pgrecall/cachepolicy"
+	"github.com/pgrecall/pgrecall/cachepolicy/lint"
 	"github.com/pgrecall/pgrecall/catalog"
 )
 
@@ -93,4 +94,18 @@ func (v *view) become(ctx context.Context, tx pgx.Tx, user string) error {
 		return sub.Rollback(ctx)
 	}
 	return sub.Commit(ctx)
+}
+
+// askServer asks the upstream what check needs besides the catalog.
+func askServer(ctx context.Context, up upstream) (_ *lint.Server, err error) {
+	conn, err := pgx.ConnectConfig(ctx, up.config)
+	if err != nil {
+		return nil, fmt.Errorf("cannot connect to the upstream: %w", err)
+	}
+	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
+	server, err := lint.Ask(ctx, conn)
+	if err != nil {
+		return nil, fmt.Errorf("cannot ask the upstream: %w", err)
+	}
+	return server, nil
 }

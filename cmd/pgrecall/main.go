@@ -61,7 +61,7 @@ func (p *process) run(ctx context.Context) int {
 	case "serve":
 		return p.serve(ctx)
 	case "check":
-		return p.check()
+		return p.check(ctx)
 	case "explain":
 		return p.explain(ctx)
 	case "demo":
@@ -85,6 +85,8 @@ func (p *process) help() int {
 Usage:
   pgrecall [serve] [flags]          run the proxy
   pgrecall check [FILE] [flags]     validate a configuration file
+                                    (--upstream [DSN]: and hold its rules against the live schema; --user NAME,
+                                    --strict: warnings count, --json)
   pgrecall explain "SQL" [flags]    why a statement is cached or not, and what invalidates it
                                     (--json, --user NAME, --database NAME)
   pgrecall demo                     a tour with a throw-away PostgreSQL, or with DATABASE_URL
