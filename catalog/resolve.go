@@ -119,7 +119,12 @@ func inSchemas[T any](all []*T, schemas []string, schema string, schemaOf func(*
 
 // Relations returns the relations outside the system's schemas, by schema and name.
 func (s *Snapshot) Relations() []*Relation {
-	relations, _ := s.Matching([]string{"*"})
+	var relations []*Relation
+	for _, r := range s.byOID {
+		if r.OID >= FirstNormalObjectID {
+			relations = append(relations, r)
+		}
+	}
 	slices.SortFunc(relations, func(a, b *Relation) int {
 		return cmp.Or(cmp.Compare(a.Schema, b.Schema), cmp.Compare(a.Name, b.Name))
 	})

@@ -90,3 +90,11 @@ func list(names []string) string {
 	}
 	return strings.Join(names[:most-1], ", ") + " and " + strconv.Itoa(len(names)-most+1) + " more"
 }
+
+// are joins names with what is said of them, in their number: "a is cached", "a, b are cached".
+func are(names []string) string {
+	if len(names) == 1 {
+		return names[0] + " is"
+	}
+	return list(names) + " are"
+}

@@ -49,7 +49,8 @@ type linter struct {
 	plain    *cachepolicy.Policy // without rules
 	all      []*catalog.Relation // that a statement may name
 	findings []Finding
-	blamed   map[string]bool // functions that writes blamed
+	blamed   map[string]bool                // functions that writes blamed
+	depends  map[uint32][]*catalog.Relation // see behind
 }
 
 // cacheableKinds are the relations that a statement may read rows of.

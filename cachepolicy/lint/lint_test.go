@@ -133,7 +133,6 @@ rules:
   - {match: {tables: [open_orders, events]}, ttl: 1h}
   - {match: {tables: ["*"], user: postgres}, ttl: 10m, consistency: ttl}
   - {match: {schema: ledger}, cache: never}
-  - {match: {tables: [events_2026]}, cache: never}
   - {ttl: 30s}
 `))
 }
@@ -205,6 +204,11 @@ func TestRules(t *testing.T) {
 			`warning hidden rules[1]: **`}},
 		"hidden fingerprint": {shop, `rules: [{match: {fingerprint: 0x1f}, ttl: 5s}, {match: {fingerprint: 1F}, ttl: 1s}, {match: {fingerprint: 2f}, ttl: 1s}]`, []string{
 			`warning hidden rules[1]: **`}},
+		"hidden behind a view": {shop, `rules: [{match: {tables: [orders]}, cache: never}, {match: {tables: [open_orders]}, ttl: 5s}, {match: {tables: [prices]}, ttl: 5s}]`, []string{
+			`warning hidden rules[1]: never decides: rules[0] **`}},
+		"never but for a view": {shop, `rules: [{name: open, match: {tables: [open_orders]}, ttl: 5s}, {match: {tables: [orders, items]}, cache: never}]`, []string{
+			`error hidden rules[1] public.open_orders: does not keep from the cache what it should: rules[0] (open) stands before it and caches public.open_orders, which reads public.orders; put this rule first`}},
+		"hidden by a star": {shop, `rules: [{match: {user: "*"}, ttl: 5s}, {match: {tables: [orders]}, ttl: 1s}]`, []string{`warning hidden rules[1]: **`}},
 		"not hidden": {shop, `rules: [{match: {tables: [orders], user: app}, ttl: 5s}, {match: {tables: [orders]}, ttl: 1s}, {match: {tables: ["*"]}, ttl: 1s}, {ttl: 2s}]`, []string{
 			`error no_user rules[0].match.user: **`}},
 
@@ -225,7 +229,7 @@ func TestRules(t *testing.T) {
 		"unlogged": {`CREATE UNLOGGED TABLE jobs (id int)`, `rules: [{match: {tables: [jobs]}, ttl: 5s}]`, []string{
 			`warning unlogged rules[0].match.tables[0] public.jobs: public.jobs is unlogged: a crash **(catalog.interval, 30s); **`}},
 		"partition": {shop, `rules: [{match: {tables: [events_2026]}, ttl: 5s}]`, []string{
-			`warning partition rules[0].match.tables[0] public.events_2026: public.events_2026 is a partition: statements that read it through public.events are not ruled by this; name public.events`}},
+			`warning partition rules[0].match.tables[0] public.events_2026: public.events_2026 is part of a partitioned table: statements that read it through public.events are not ruled by this; name public.events`}},
 		"partition and parent": {shop, `rules: [{match: {tables: ["events*"]}, ttl: 5s}]`, nil},
 		"policy": {shop + `CREATE FUNCTION mine(text) RETURNS bool LANGUAGE sql VOLATILE AS 'SELECT true';
 			CREATE POLICY odd ON notes FOR SELECT USING (mine(tenant))`, `rules: [{match: {tables: [notes]}, ttl: 5s}]`, []string{

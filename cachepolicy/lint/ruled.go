@@ -44,17 +44,17 @@ func (l *linter) matched(path string, rule *cachepolicy.Rule, relations []*catal
 	}
 	for _, g := range refused.inOrder() {
 		what, change, _ := strings.Cut(g.key, "\x00")
-		l.add(Finding{Path: path, Object: g.names[0], Level: LevelWarning, Code: CodeNotCached, What: list(g.names) + " is never cached: " + what, Change: change})
+		l.add(Finding{Path: path, Object: g.names[0], Level: LevelWarning, Code: CodeNotCached, What: are(g.names) + " never cached: " + what, Change: change})
 	}
 	if len(unlogged) > 0 {
 		l.add(Finding{Path: path, Object: unlogged[0], Level: LevelWarning, Code: CodeUnlogged,
-			What:   list(unlogged) + " is unlogged: a crash of the server empties it, and answers from before may be given until pgrecall has looked (catalog.interval, " + short(l.Interval) + ")",
-			Change: "cache: never for it, or ALTER TABLE ... SET LOGGED, unless that does not matter"})
+			What:   are(unlogged) + " unlogged: a crash of the server empties that, and answers from before may be given until pgrecall has looked (catalog.interval, " + short(l.Interval) + ")",
+			Change: "cache: never for that, or ALTER TABLE ... SET LOGGED, unless that does not matter"})
 	}
 	if len(partitions) > 0 {
 		root := l.root(l.Snapshot.Relation(split(partitions[0])))
 		l.add(Finding{Path: path, Object: partitions[0], Level: LevelWarning, Code: CodePartition,
-			What:   list(partitions) + " is a partition: statements that read it through " + nameOf(root) + " are not ruled by this",
+			What:   are(partitions) + " part of a partitioned table: statements that read it through " + nameOf(root) + " are not ruled by this",
 			Change: "name " + nameOf(root)})
 	}
 }
@@ -166,9 +166,9 @@ func (l *linter) replicated() {
 	for _, g := range byRule.inOrder() {
 		key := strings.Split(g.key, "\x00")
 		l.add(Finding{Path: key[0], Object: g.names[0], Level: LevelWarning, Code: CodeReplicated,
-			What: list(g.names) + " is written by a subscription (logical replication), past pgrecall: answers may be " + key[2] +
+			What: are(g.names) + " written by a subscription (logical replication), past pgrecall: answers may be " + key[2] +
 				" old though consistency is " + key[1],
-			Change: "give it a rule with a short ttl and consistency: ttl, or cache: never"})
+			Change: "a rule with a short ttl and consistency: ttl, or cache: never"})
 	}
 }
 

@@ -18,7 +18,9 @@ func (l *linter) rules() {
 			continue
 		}
 		if l.tables(i, r) && complete {
-			l.hidden(i, r)
+			if !l.hidden(i, r) {
+				l.leaks(i, r)
+			}
 		}
 	}
 }
@@ -60,7 +62,7 @@ func (l *linter) tables(i int, r *cachepolicy.Rule) bool {
 		l.missing(i, ".match.schema", "schema with tables", m.Schema, l.Snapshot.Schemas(), r)
 		return false
 	}
-	any := m.Schema != "" && len(m.Tables) == 0 || len(m.Tables) == 0
+	any := len(m.Tables) == 0
 	for j, pattern := range m.Tables {
 		if len(l.relations(&cachepolicy.Match{Schema: m.Schema, Tables: []string{pattern}})) > 0 {
 			any = true
@@ -119,7 +121,7 @@ func (l *linter) others() []string {
 }
 
 // hidden finds the parts of a rule that an earlier rule decides before it: the first that matches a statement rules it alone.
-func (l *linter) hidden(i int, r *cachepolicy.Rule) {
+func (l *linter) hidden(i int, r *cachepolicy.Rule) (found bool) {
 	type part struct {
 		path  string
 		match cachepolicy.Match
@@ -153,7 +155,9 @@ func (l *linter) hidden(i int, r *cachepolicy.Rule) {
 			f.Change = "put this rule first"
 		}
 		l.add(f)
+		found = true
 	}
+	return found
 }
 
 // hides returns the first rule before rule i that matches every statement that rule matches by the relations of this match, -1 for none.
@@ -174,17 +178,64 @@ func (l *linter) hides(i int, rule *cachepolicy.Rule, match *cachepolicy.Match) 
 		if len(earlier.Tables) == 0 && earlier.Schema == "" {
 			return e
 		}
-		if bounded && !slices.ContainsFunc(wanted, func(r *catalog.Relation) bool { return !earlier.Relation(r) }) {
+		never := l.Policy.Rules[e].Cache == cachepolicy.CacheNever
+		covered := func(r *catalog.Relation) bool {
+			return earlier.Relation(r) || never && slices.ContainsFunc(l.behind(r), earlier.Relation)
+		}
+		if bounded && !slices.ContainsFunc(wanted, func(r *catalog.Relation) bool { return !covered(r) }) {
 			return e
 		}
 	}
 	return -1
 }
 
+// behind are the relations that the answer to a read of one depends on.
+func (l *linter) behind(r *catalog.Relation) []*catalog.Relation {
+	if l.depends == nil {
+		l.depends = make(map[uint32][]*catalog.Relation)
+	}
+	relations, known := l.depends[r.OID]
+	if !known {
+		for _, oid := range l.decide(r, l.plain).Relations {
+			relations = append(relations, l.Snapshot.ByOID(oid))
+		}
+		l.depends[r.OID] = relations
+	}
+	return relations
+}
+
+// leaks finds views, and what else stands before the tables that a rule keeps out of the cache, that an earlier rule caches.
+func (l *linter) leaks(i int, r *cachepolicy.Rule) {
+	if r.Cache != cachepolicy.CacheNever || len(r.Match.Tables) == 0 && r.Match.Schema == "" {
+		return
+	}
+	for e := range i {
+		earlier := &l.Policy.Rules[e]
+		if earlier.Cache == cachepolicy.CacheNever || !coversSession(&earlier.Match, &r.Match) {
+			continue
+		}
+		for _, view := range l.relations(&earlier.Match) {
+			if r.Match.Relation(view) {
+				continue
+			}
+			behind := l.behind(view)
+			if at := slices.IndexFunc(behind, r.Match.Relation); at >= 0 {
+				l.add(Finding{Path: rulePath(i, ""), Object: nameOf(view), Level: LevelError, Code: CodeHidden,
+					What: "does not keep from the cache what it should: " + l.title(e) + " stands before it and caches " + nameOf(view) +
+						", which reads " + nameOf(behind[at]),
+					Change: "put this rule first"})
+				break
+			}
+		}
+	}
+}
+
 // coversSession tells whether all but the relations of a match lets every statement pass that the other one lets pass. A pattern covers
 // another that it matches as a text: what stands for a star there is matched by a star here.
 func coversSession(m, other *cachepolicy.Match) bool {
-	covers := func(pattern, other string) bool { return pattern == "" || other != "" && catalog.Glob(pattern, other) }
+	covers := func(pattern, other string) bool {
+		return strings.Trim(pattern, "*") == "" || other != "" && catalog.Glob(pattern, other)
+	}
 	return covers(m.Database, other.Database) && covers(m.User, other.User) &&
 		covers(folded(m.Query), folded(other.Query)) &&
 		(m.Fingerprint == "" || number(m.Fingerprint) == number(other.Fingerprint))
