@@ -44,6 +44,13 @@ const (
 	CodeConfiguration Code = "configuration"  // a defect that was found without the server
 )
 
+// Codes are all codes, for documentation.
+var Codes = [...]Code{ //nolint:gochecknoglobals // constant
+	CodeNoTable, CodeNoDatabase, CodeNoUser, CodeHidden, CodePartition, CodeNotCached, CodeUnlogged, CodeLongTTL, CodeStale, CodeReplicated,
+	CodeWholeDatabase, CodeNoFunction, CodeNoTrigger, CodeVoid, CodeNeedless, CodeContradicted, CodeWritten, CodeNothingCached, CodeUpstream,
+	CodeRights, CodeConfiguration,
+}
+
 // Finding is one thing that is wrong or doubtful.
 type Finding struct {
 	Path   string // of the configuration, as rules[0].match.tables[1]; "" for what is in the database alone
