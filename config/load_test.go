@@ -282,3 +282,29 @@ func TestUnreadableFile(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestPlace(t *testing.T) {
+	name := write(t, "cache:\n  default_ttl: 5s\n  max_result: 1kB\nrules:\n  - match:\n      tables: [a, b]\n    ttl: 5s\n")
+	c, err := Load([]string{"--config", name, "--default-ttl", "6s"}, func(v string) string {
+		return map[string]string{"PGRECALL_MAX_RESULT": "2kB"}[v]
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		"rules[0].match.tables[1]": name + ":6",
+		"rules[0].ttl":             name + ":7",
+		"rules[0].consistency":     name + ":5", // not given: the rule
+		"rules[0]":                 name + ":5",
+		"cache.default_ttl":        "--default-ttl:0",
+		"cache.max_result":         "PGRECALL_MAX_RESULT:0",
+		"log.level":                ":0",
+	} {
+		if source, line := c.Place(path); fmt.Sprintf("%s:%d", source, line) != want {
+			t.Errorf("%s: %s:%d, want %s", path, source, line, want)
+		}
+	}
+	if source, line := Defaults().Place("rules[0]"); source != "" || line != 0 {
+		t.Errorf("of nothing: %s:%d", source, line)
+	}
+}

@@ -164,11 +164,34 @@ CREATE TRIGGER orders_search AFTER INSERT ON orders FOR EACH ROW EXECUTE FUNCTIO
 		`warning whole_database public.orders: **`, `warning whole_database public.refresh_totals: **`)
 }
 
+// finds is a schema and a configuration with what is found.
+type finds struct {
+	schema, yaml string
+	want         []string
+}
+
+// check runs cases, those of one schema in one database: no others must be there meanwhile.
+func check(t *testing.T, cases map[string]finds) {
+	t.Helper()
+	bySchema := map[string]map[string]finds{}
+	for name, c := range cases {
+		if bySchema[c.schema] == nil {
+			bySchema[c.schema] = map[string]finds{}
+		}
+		bySchema[c.schema][name] = c
+	}
+	for schema, cases := range bySchema {
+		t.Run("in", func(t *testing.T) {
+			f := newFixture(t, pgtest.Shared(t).NewDatabase(t), schema)
+			for name, c := range cases {
+				t.Run(name, func(t *testing.T) { expect(t, f.input(t, c.yaml), c.want...) })
+			}
+		})
+	}
+}
+
 func TestRules(t *testing.T) {
-	for name, test := range map[string]struct {
-		schema, yaml string
-		want         []string
-	}{
+	check(t, map[string]finds{
 		"no such table": {shop, `rules: [{match: {tables: [orders, ordres]}, ttl: 5s}]`, []string{
 			`error no_table rules[0].match.tables[1]: no table or view of database DB matches "ordres"; did you mean public.orders?`}},
 		"in another schema": {shop, `rules: [{match: {tables: [public.entries]}, ttl: 5s}]`, []string{
@@ -238,19 +261,11 @@ func TestRules(t *testing.T) {
 			`warning not_cached public.notes: never cached: row security, policy odd: ** (stable_function: now); **`}},
 		"cast": {`CREATE FUNCTION conv(int) RETURNS date LANGUAGE sql STABLE AS 'SELECT current_date'; CREATE CAST (int AS date) WITH FUNCTION conv(int) AS ASSIGNMENT`, ``, []string{
 			`error nothing_cached: nothing of this database is cached: somebody made a cast **; drop the cast, **`}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			f := newFixture(t, pgtest.Shared(t).NewDatabase(t), test.schema)
-			expect(t, f.input(t, test.yaml), test.want...)
-		})
-	}
+	})
 }
 
 func TestWrites(t *testing.T) {
-	for name, test := range map[string]struct {
-		schema, yaml string
-		want         []string
-	}{
+	check(t, map[string]finds{
 		"trigger": {shop + opaqueTrigger, ``, []string{
 			`warning whole_database public.orders: INSERT of public.orders invalidates the whole database: trigger trace on public.orders: function public.traced: **; ` +
 				`declare it under functions: {name: public.traced, writes: [...]}, or effects: none if it writes nothing; or the trigger under triggers: {name: trace, table: public.orders, writes: [...]}`}},
@@ -275,12 +290,7 @@ func TestWrites(t *testing.T) {
 		"cast": {opaque + `CREATE TYPE pair AS (a int); CREATE FUNCTION conv(pair) RETURNS int LANGUAGE plpgsql VOLATILE AS 'BEGIN EXECUTE ''x''; RETURN 1; END';
 			DROP FUNCTION opaque; CREATE CAST (pair AS int) WITH FUNCTION conv(pair)`, ``, []string{
 			`error whole_database public.conv: the function of a cast may run in any statement, and each invalidates the whole database: function public.conv: **`}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			f := newFixture(t, pgtest.Shared(t).NewDatabase(t), test.schema)
-			expect(t, f.input(t, test.yaml), test.want...)
-		})
-	}
+	})
 }
 
 func TestDeclarations(t *testing.T) {
@@ -292,6 +302,7 @@ CREATE FUNCTION put() RETURNS void LANGUAGE sql AS 'INSERT INTO items VALUES (1,
 CREATE FUNCTION rate() RETURNS numeric LANGUAGE sql STABLE AS 'SELECT max(price) FROM prices';
 CREATE FUNCTION opaque_rate() RETURNS numeric LANGUAGE plpgsql STABLE AS 'BEGIN EXECUTE ''SELECT 1''; RETURN 1; END';
 CREATE FUNCTION told() RETURNS int LANGUAGE sql VOLATILE AS 'SELECT 1';`
+	f := newFixture(t, pgtest.Shared(t).NewDatabase(t), audited)
 	for name, test := range map[string]struct {
 		yaml string
 		want []string
@@ -329,9 +340,6 @@ CREATE FUNCTION told() RETURNS int LANGUAGE sql VOLATILE AS 'SELECT 1';`
 		"hidden trigger": {`triggers: [{name: "*", table: prices, writes: [log, items]}, {name: audit, writes: [log]}]`, []string{
 			`warning needless triggers[0]: **`, `warning hidden triggers[1]: **`}},
 	} {
-		t.Run(name, func(t *testing.T) {
-			f := newFixture(t, pgtest.Shared(t).NewDatabase(t), audited)
-			expect(t, f.input(t, test.yaml), test.want...)
-		})
+		t.Run(name, func(t *testing.T) { expect(t, f.input(t, test.yaml), test.want...) })
 	}
 }

@@ -122,3 +122,16 @@ CREATE FUNCTION note() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN EXECUTE 
 	expect(t, f.input(t, "rules: [{match: {tables: [t]}, ttl: 5s}]"), `error nothing_cached public.note: nothing of this database is cached: an event trigger runs at each login and may change anything: **; declare it under functions: {name: public.note, **`)
 	expect(t, f.input(t, "functions: [{name: note, writes: [logins]}]"))
 }
+
+// TestEveryVersion asks each version that is supported.
+func TestEveryVersion(t *testing.T) {
+	for _, version := range []string{"13", "14", "16", "17", "18"} {
+		t.Run(version, func(t *testing.T) {
+			server := pgtest.Start(t, pgtest.WithVersion(version))
+			f := newFixture(t, server.DSN("postgres"), shop+opaqueTrigger)
+			expect(t, f.input(t, "rules: [{match: {tables: [order]}, ttl: 5s}]"),
+				`error no_table rules[0].match.tables[0]: **; did you mean public.orders, public.open_orders?`,
+				`warning whole_database public.orders: INSERT of public.orders **`)
+		})
+	}
+}
