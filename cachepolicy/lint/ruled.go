@@ -77,7 +77,8 @@ func (l *linter) root(r *catalog.Relation) *catalog.Relation {
 // refused tells why a relation is never cached, whatever rules say. It is not ok where it may be.
 func (l *linter) refused(r *catalog.Relation) (f Finding, ok bool) {
 	d := l.decide(r, l.plain)
-	if d.Verdict == cachepolicy.Cache || d.Reason == cachepolicy.ReasonLoginTrigger {
+	everything := d.Reason == cachepolicy.ReasonLoginTrigger || d.Reason == cachepolicy.ReasonUnsafeCast && l.Snapshot.UnsafeCasts
+	if d.Verdict == cachepolicy.Cache || everything { // see server
 		return Finding{}, false
 	}
 	meaning, change := d.Reason.Meaning()
