@@ -50,6 +50,17 @@ func (d *Declarations) Function(f *Function) *FunctionDeclaration {
 	return nil
 }
 
+// Without returns the declarations but for those that are for the function.
+func (d *Declarations) Without(f *Function) *Declarations {
+	rest := &Declarations{Triggers: d.Triggers}
+	for _, declared := range d.Functions {
+		if !GlobName(declared.Name, f.Schema, f.Name) {
+			rest.Functions = append(rest.Functions, declared)
+		}
+	}
+	return rest
+}
+
 // Trigger returns what is declared of a trigger on a relation, nil for nothing.
 func (d *Declarations) Trigger(t *Trigger, on *Relation) *TriggerDeclaration {
 	if d == nil {

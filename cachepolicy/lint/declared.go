@@ -16,6 +16,7 @@ type verdict struct {
 	writes   []string // relations that a body writes and the declaration leaves out
 	reads    []string // likewise
 	known    []string // what the bodies write where it is needless
+	silent   []string // what they do that can't be declared
 }
 
 // declaredFunctions judges what is declared of functions.
@@ -117,11 +118,9 @@ func (l *linter) judgeFunctions(d *catalog.FunctionDeclaration, functions []*cat
 	v := verdict{needless: true}
 	fired := l.firing()
 	for _, f := range functions {
-		without := &catalog.Declarations{Triggers: l.Policy.Declared.Triggers}
-		for _, other := range l.Policy.Declared.Functions {
-			if !catalog.GlobName(other.Name, f.Schema, f.Name) {
-				without.Functions = append(without.Functions, other)
-			}
+		without := l.Policy.Declared.Without(f)
+		if what := l.undeclarable(f); what != "" {
+			v.silent = append(v.silent, functionName(f)+" "+what)
 		}
 		touched := func(declared *catalog.Declarations) []invalidator.Touched {
 			if len(fired[f.OID]) == 0 {
@@ -200,6 +199,10 @@ func quoted(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""
 // judged reports what bodies say of a declaration.
 func (l *linter) judged(at, of string, v verdict) {
 	switch {
+	case len(v.silent) > 0:
+		l.add(Finding{Path: at, Level: LevelError, Code: CodeContradicted,
+			What:   "function " + list(v.silent) + ", but what is declared is taken to change no settings and to define nothing: answers may be wrong after it",
+			Change: "remove the declaration"})
 	case len(v.writes) > 0:
 		slices.Sort(v.writes)
 		l.add(Finding{Path: at, Level: LevelError, Code: CodeContradicted,
@@ -284,6 +287,11 @@ func (l *linter) judgeTriggers(own []firing) verdict {
 	v := verdict{needless: true}
 	for _, on := range own {
 		without := &catalog.Declarations{Functions: l.Policy.Declared.Functions}
+		if f := l.Snapshot.FunctionByOID(on.trigger.Function); f != nil && l.Policy.Declared.Function(f) == nil {
+			if what := l.undeclarable(f); what != "" && !slices.Contains(v.silent, functionName(f)+" "+what) {
+				v.silent = append(v.silent, functionName(f)+" "+what)
+			}
+		}
 		touched := func(declared *catalog.Declarations) []invalidator.Touched {
 			return []invalidator.Touched{invalidator.TouchesOfTrigger(on.trigger, on.relation, l.Scope.Schemas, l.Snapshot, declared)}
 		}

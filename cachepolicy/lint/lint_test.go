@@ -268,7 +268,7 @@ func TestWrites(t *testing.T) {
 	check(t, map[string]finds{
 		"trigger": {shop + opaqueTrigger, ``, []string{
 			`warning whole_database public.orders: INSERT of public.orders invalidates the whole database: trigger trace on public.orders: function public.traced: **; ` +
-				`declare it under functions: {name: public.traced, writes: [...]}, or effects: none if it writes nothing; or the trigger under triggers: {name: trace, table: public.orders, writes: [...]}`}},
+				`declare it under functions: {name: public.traced, writes: [...]}, or effects: none if it writes nothing (neither if it changes settings or defines things); or the trigger under triggers: {name: trace, table: public.orders, writes: [...]}`}},
 		"one trigger of many tables": {shop + opaqueTrigger + `CREATE TRIGGER trace AFTER INSERT OR UPDATE OR TRUNCATE ON prices EXECUTE FUNCTION traced();`, ``, []string{
 			`warning whole_database public.orders: INSERT, UPDATE, TRUNCATE of public.orders, public.prices invalidates **`}},
 		"declared function": {shop + opaqueTrigger, `functions: [{name: traced, writes: [items]}]`, nil},
@@ -284,6 +284,17 @@ func TestWrites(t *testing.T) {
 				`warning whole_database public.far: INSERT, UPDATE, DELETE of public.far invalidates the whole database: write to far; nothing can be declared for it: write to it seldom`}},
 		"function": {opaque + `CREATE FUNCTION outer_one() RETURNS int LANGUAGE sql AS 'SELECT opaque()'`, ``, []string{
 			`warning whole_database public.opaque: each call invalidates the whole database: function public.opaque: **; declare it under functions: {name: public.opaque, **`}},
+		"settings": {`CREATE FUNCTION become(int) RETURNS text LANGUAGE sql AS $$SELECT set_config('app.tenant', $1::text, false)$$`, ``, []string{
+			`warning whole_database public.become: each call invalidates the whole database: function public.become: set_config in a function; it changes settings, of which a declaration must not be silent: **`}},
+		"declared settings": {`CREATE FUNCTION become(int) RETURNS text LANGUAGE sql AS $$SELECT set_config('app.tenant', $1::text, false)$$`, `functions: [{name: become, effects: none}]`, []string{
+			`error contradicted functions[0]: function public.become changes settings, but what is declared is taken to change no settings and to define nothing: **; remove the declaration`}},
+		"declared settings of a trigger": {`CREATE TABLE t (id int); CREATE FUNCTION become() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM set_config('app.tenant', '1', true); RETURN NEW; END$$;
+			CREATE TRIGGER become BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION become()`, `triggers: [{name: become, effects: none}]`, []string{
+			`error contradicted triggers[0]: function public.become changes settings, **`}},
+		"declared definition": {`CREATE FUNCTION make() RETURNS void LANGUAGE plpgsql AS 'BEGIN CREATE TEMP TABLE x (id int); END'`, `functions: [{name: make, effects: none}]`, []string{
+			`error contradicted functions[0]: function public.make defines things (CREATE TABLE), **`}},
+		"definition": {`CREATE FUNCTION make() RETURNS void LANGUAGE plpgsql AS 'BEGIN CREATE TEMP TABLE x (id int); END'`, ``, []string{
+			`warning whole_database public.make: ** it defines things (CREATE TABLE), of which **`}},
 		"path": {`CREATE SCHEMA hidden; CREATE TABLE hidden.t (id int); CREATE FUNCTION put() RETURNS int LANGUAGE sql AS 'INSERT INTO hidden.t VALUES (1) RETURNING id';
 			CREATE FUNCTION lost() RETURNS int LANGUAGE plpgsql AS 'BEGIN DELETE FROM t; RETURN 1; END'`, ``, []string{
 			`warning whole_database public.lost: each call invalidates the whole database: function public.lost: unknown relation t; qualify the name with its schema, or check as the application's role (--user); **`}},

@@ -52,5 +52,5 @@ func declareFunction(culprit string) string {
 	if culprit == "" {
 		return ""
 	}
-	return "declare it under functions: {name: " + culprit + ", writes: [...]}, or effects: none if it writes nothing"
+	return "declare it under functions: {name: " + culprit + ", writes: [...]}, or effects: none if it writes nothing (neither if it changes settings or defines things)"
 }

@@ -78,6 +78,13 @@ func ways(r *catalog.Relation) []way {
 // declare says what would make a write or a call invalidate less.
 func (l *linter) declare(t *invalidator.Touched) string {
 	trigger, table := firedBy(t.Reason)
+	for _, f := range l.Snapshot.UserFunctions() {
+		if t.Culprit == functionName(f) {
+			if what := l.undeclarable(f); what != "" {
+				return "it " + what + ", of which a declaration must not be silent: do that in a statement of its own"
+			}
+		}
+	}
 	switch {
 	case t.Missing, strings.Contains(t.Reason, "unknown relation "), strings.Contains(t.Reason, "unknown function "):
 		change := "qualify the name with its schema, or check as the application's role (--user)"
@@ -95,6 +102,27 @@ func (l *linter) declare(t *invalidator.Touched) string {
 		return "nothing can be declared for rules: make a trigger of it"
 	case strings.HasPrefix(t.Reason, "write to "):
 		return "nothing can be declared for it: write to it seldom"
+	}
+	return ""
+}
+
+// undeclarable tells what a function certainly does that no declaration can say, "" for nothing: a declared function is taken to change no
+// settings and to define nothing.
+func (l *linter) undeclarable(f *catalog.Function) string {
+	if f.Kind != 'f' && f.Kind != 'p' {
+		return ""
+	}
+	for _, command := range l.Snapshot.Body(f).Commands {
+		if command.Kind == parser.KindDefinition || command.Kind == parser.KindTempDefinition {
+			return "defines things (" + command.Tag + ")"
+		}
+	}
+	others := &catalog.Declarations{}
+	if l.Policy.Declared != nil {
+		others = l.Policy.Declared.Without(f)
+	}
+	if t := invalidator.TouchesOfFunction(f, l.Scope.Schemas, l.Snapshot, others); t.Settings || t.AllSettings {
+		return "changes settings"
 	}
 	return ""
 }
