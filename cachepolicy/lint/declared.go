@@ -158,7 +158,8 @@ func (v *verdict) compare(l *linter, bodies, declared []invalidator.Touched) {
 	}
 }
 
-// leftOut names the relations of a body that the declared ones lack. Where one of these has the same name, the body may mean that one.
+// leftOut names the relations of a body that the declared ones lack. Where one of these has the same name as another of the body's, the
+// declaration may mean sessions with another search_path: nothing is certain then.
 func (l *linter) leftOut(body, declared []uint32) []string {
 	covered := make(map[string]bool)
 	for _, oid := range declared {
@@ -168,7 +169,11 @@ func (l *linter) leftOut(body, declared []uint32) []string {
 	}
 	var left []string
 	for _, oid := range body {
-		if r := l.Snapshot.ByOID(oid); r != nil && !covered[r.Name] {
+		switch r := l.Snapshot.ByOID(oid); {
+		case r == nil || slices.Contains(declared, oid):
+		case covered[r.Name]:
+			return nil
+		default:
 			left = append(left, nameOf(r))
 		}
 	}

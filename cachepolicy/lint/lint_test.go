@@ -293,6 +293,10 @@ func TestWrites(t *testing.T) {
 			`error contradicted triggers[0]: function public.become changes settings, **`}},
 		"declared definition": {`CREATE FUNCTION make() RETURNS void LANGUAGE plpgsql AS 'BEGIN CREATE TEMP TABLE x (id int); END'`, `functions: [{name: make, effects: none}]`, []string{
 			`error contradicted functions[0]: function public.make defines things (CREATE TABLE), **`}},
+		"declared for another path": {`CREATE SCHEMA app; CREATE TABLE x (id int PRIMARY KEY); CREATE TABLE y (x int REFERENCES x ON DELETE CASCADE); CREATE TABLE app.x (id int);
+			CREATE FUNCTION clear() RETURNS void LANGUAGE sql AS 'DELETE FROM x'; CREATE FUNCTION clear_all() RETURNS void LANGUAGE sql AS 'DELETE FROM public.x'`,
+			`functions: [{name: clear, writes: [app.x]}, {name: clear_all, writes: [y]}]`, []string{
+				`warning needless functions[0]: **`, `error contradicted functions[1]: function public.clear_all: the body writes public.x, **`}},
 		"definition": {`CREATE FUNCTION make() RETURNS void LANGUAGE plpgsql AS 'BEGIN CREATE TEMP TABLE x (id int); END'`, ``, []string{
 			`warning whole_database public.make: ** it defines things (CREATE TABLE), of which **`}},
 		"path": {`CREATE SCHEMA hidden; CREATE TABLE hidden.t (id int); CREATE FUNCTION put() RETURNS int LANGUAGE sql AS 'INSERT INTO hidden.t VALUES (1) RETURNING id';
