@@ -16,7 +16,7 @@ func (p *Policy) ForTable(database string, r *catalog.Relation) TableRule {
 	for i := range p.Rules {
 		rule := &p.Rules[i]
 		m := &rule.Match
-		if m.Database != "" && !catalog.Glob(m.Database, database) || !m.relation(r) {
+		if m.Database != "" && !catalog.Glob(m.Database, database) || !m.Relation(r) {
 			continue
 		}
 		if m.User != "" || m.Fingerprint != "" || m.query != "" {

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 )
 
@@ -18,4 +19,11 @@ func (s *Snapshot) Relations() []*Relation {
 	}
 	slices.SortFunc(list, func(a, b *Relation) int { return cmp.Or(cmp.Compare(a.Schema, b.Schema), cmp.Compare(a.Name, b.Name)) })
 	return list
+}
+
+// UserFunctions returns the functions and procedures outside pg_catalog, those of extensions too, by schema, name and OID.
+func (s *Snapshot) UserFunctions() []*Function {
+	return slices.SortedFunc(maps.Values(s.byFunction), func(a, b *Function) int {
+		return cmp.Or(cmp.Compare(a.Schema, b.Schema), cmp.Compare(a.Name, b.Name), cmp.Compare(a.OID, b.OID))
+	})
 }

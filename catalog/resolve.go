@@ -1,8 +1,6 @@
 package catalog
 
 import (
-	"cmp"
-	"maps"
 	"slices"
 	"sync"
 
@@ -115,25 +113,4 @@ func inSchemas[T any](all []*T, schemas []string, schema string, schemaOf func(*
 		}
 	}
 	return all
-}
-
-// Relations returns the relations outside the system's schemas, by schema and name.
-func (s *Snapshot) Relations() []*Relation {
-	var relations []*Relation
-	for _, r := range s.byOID {
-		if r.OID >= FirstNormalObjectID {
-			relations = append(relations, r)
-		}
-	}
-	slices.SortFunc(relations, func(a, b *Relation) int {
-		return cmp.Or(cmp.Compare(a.Schema, b.Schema), cmp.Compare(a.Name, b.Name))
-	})
-	return relations
-}
-
-// UserFunctions returns the functions and procedures outside pg_catalog, those of extensions too, by schema, name and OID.
-func (s *Snapshot) UserFunctions() []*Function {
-	return slices.SortedFunc(maps.Values(s.byFunction), func(a, b *Function) int {
-		return cmp.Or(cmp.Compare(a.Schema, b.Schema), cmp.Compare(a.Name, b.Name), cmp.Compare(a.OID, b.OID))
-	})
 }

@@ -1,6 +1,7 @@
 package proxy_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -164,6 +165,14 @@ func TestEveryBypassHasItsReason(t *testing.T) {
 	want("a pause", "paused", func() { query(r.session(), read) })
 	want("a pause, extended", "paused", func() { exchange(r.session(), 1, statement(read)) })
 	r.Resume()
+
+	r.SetAuto(true)
+	for i := range 150 {
+		query(c, fmt.Sprintf("SELECT count(*) FROM t WHERE id = %d", -i))
+	}
+	r.Judge(time.Now())
+	want("a shape that loses", "not_worth_it", func() { query(r.session(), "SELECT count(*) FROM t WHERE id = 0") })
+	r.SetAuto(false)
 
 	walsender := r.session("replication", "database")
 	want("a walsender", "replication_session", func() { query(walsender, read) })

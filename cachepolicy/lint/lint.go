@@ -26,7 +26,7 @@ type Input struct {
 
 // Check returns what is wrong or doubtful, in the order of the configuration and then of the database's objects.
 func Check(in Input) []Finding {
-	l := &linter{Input: in, all: cacheableKinds(in.Snapshot)}
+	l := &linter{Input: in, all: in.Snapshot.Relations()}
 	plain := *in.Policy
 	plain.Rules = nil
 	l.plain = &plain
@@ -51,18 +51,6 @@ type linter struct {
 	findings []Finding
 	blamed   map[string]bool                // functions that writes blamed
 	depends  map[uint32][]*catalog.Relation // see behind
-}
-
-// cacheableKinds are the relations that a statement may read rows of.
-func cacheableKinds(s *catalog.Snapshot) []*catalog.Relation {
-	var relations []*catalog.Relation
-	for _, r := range s.Relations() {
-		switch r.Kind {
-		case 'r', 'p', 'v', 'm', 'f':
-			relations = append(relations, r)
-		}
-	}
-	return relations
 }
 
 // decide judges a read of all of a relation.
