@@ -47,6 +47,8 @@ type Table struct {
 	Database string `json:"database"`
 	Name     string `json:"name"`
 	Counts
+	// Invalidations of what depends on it, by source. Those of everything in the database are with the name "*", those of all databases with that and no database.
+	Invalidations map[string]int64 `json:"invalidations"`
 }
 
 // Rule is what became of the statements that a rule decides; the name is "" for the policy's defaults.

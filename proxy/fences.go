@@ -8,6 +8,7 @@ import (
 
 	"github.com/pgrecall/pgrecall/invalidator"
 	"github.com/pgrecall/pgrecall/parser"
+	"github.com/pgrecall/pgrecall/proxy/traffic"
 	"github.com/pgrecall/pgrecall/wire"
 )
 
@@ -293,7 +294,7 @@ func (s *session) release(fence *invalidator.Fence, status byte) {
 // releaseFence takes a fence down and invalidates what it covered. Where definitions changed, the catalog is
 // invalid before the first entry can be judged by it.
 func (srv *Server) releaseFence(d *database, fence *invalidator.Fence) {
-	source := sourceInBand
+	source := traffic.InBand
 	if fence.Reload {
 		fence.Reload = false
 		srv.work.Go(func() { srv.awaitReload(d, fence) })
@@ -303,7 +304,7 @@ func (srv *Server) releaseFence(d *database, fence *invalidator.Fence) {
 		srv.settingsEpoch.Add(1)
 	}
 	if fence.Definition || fence.Cluster {
-		source = sourceDefinition
+		source = traffic.DDL
 		affected := []*database{d}
 		if fence.Cluster {
 			affected = srv.allDatabases()
@@ -316,5 +317,5 @@ func (srv *Server) releaseFence(d *database, fence *invalidator.Fence) {
 		srv.settingsEpoch.Add(1) // rights and defaults of roles may be other ones
 	}
 	fence.Release(srv.slots, true)
-	srv.metrics.invalidations[source].Inc()
+	srv.invalidated(source, d.name, fence.Whole, fence.Cluster, fence.Relations)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/pgrecall/pgrecall/catalog"
 	"github.com/pgrecall/pgrecall/invalidator"
 	"github.com/pgrecall/pgrecall/invalidator/bus"
+	"github.com/pgrecall/pgrecall/proxy/traffic"
 )
 
 // Fleet is how the Server shares its invalidations with other pgrecalls in front of the same upstream server.
@@ -65,7 +66,9 @@ func (srv *Server) leaveFleet(ctx context.Context) {
 type applier struct{ srv *Server }
 
 // Invalidated implements bus.Applier.
-func (a applier) Invalidated() { a.srv.metrics.invalidations[sourceBus].Inc() }
+func (a applier) Invalidated(t bus.Tags) {
+	a.srv.invalidated(traffic.Bus, t.Database, t.Whole || t.Definition, t.Cluster, t.Relations)
+}
 
 // Changed implements bus.Applier.
 func (a applier) Changed(t bus.Tags) {

@@ -48,7 +48,7 @@ func (srv *Server) Flush(ctx context.Context, what Selection) (Flushed, error) {
 	if what.Tenant != "" && srv.tenancy == (tenancy{}) {
 		return Flushed{}, ErrNoTenants
 	}
-	srv.metrics.invalidations[sourceAdmin].Inc()
+	srv.flushedBy(what)
 	return srv.flush(ctx, what, true), nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/pgrecall/pgrecall/cachepolicy"
+	"github.com/pgrecall/pgrecall/proxy/traffic"
 )
 
 // outcome is what became of a statement: the label of pgrecall_statements_total.
@@ -24,21 +25,13 @@ const (
 
 var outcomeNames = [...]string{outcomeOther: "other", outcomeHit: "hit_l1", outcomeHitShared: "hit_l2", outcomeMiss: "miss", outcomeBypass: "bypass", outcomeWrite: "write"}
 
-// Sources of invalidations.
-const (
-	sourceInBand     = "in_band"
-	sourceDefinition = "ddl"
-	sourceAdmin      = "admin"
-	sourceBus        = "bus" // other pgrecalls' writes
-)
-
 // metrics are the server's figures, by the names of INTERFACE.md. What is counted per statement has its counter looked up beforehand.
 type metrics struct {
 	statements    [outcomes]prometheus.Counter
 	durations     [outcomes]prometheus.Observer
 	bypasses      map[cachepolicy.Reason]prometheus.Counter
 	bypassOther   prometheus.Counter
-	invalidations map[string]prometheus.Counter
+	invalidations [traffic.Sources]prometheus.Counter
 	probes        map[string]prometheus.Counter
 	verifications [verdicts]prometheus.Counter
 	verdictCounts [verdicts]atomic.Int64
@@ -57,8 +50,8 @@ type metrics struct {
 
 func newMetrics(r prometheus.Registerer, srv *Server) *metrics {
 	m := &metrics{
-		bypasses: map[cachepolicy.Reason]prometheus.Counter{}, invalidations: map[string]prometheus.Counter{},
-		probes: map[string]prometheus.Counter{}, bypassCounts: map[cachepolicy.Reason]*atomic.Int64{},
+		bypasses: map[cachepolicy.Reason]prometheus.Counter{},
+		probes:   map[string]prometheus.Counter{}, bypassCounts: map[cachepolicy.Reason]*atomic.Int64{},
 	}
 	statements := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "pgrecall_statements_total", Help: "Statements by outcome."}, []string{"outcome"})
 	durations := prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -78,8 +71,8 @@ func newMetrics(r prometheus.Registerer, srv *Server) *metrics {
 	}
 	m.bypassOther = bypasses.WithLabelValues("unnamed")
 	invalidations := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "pgrecall_invalidations_total", Help: "Invalidations by what caused them."}, []string{"source"})
-	for _, source := range []string{sourceInBand, "replication", sourceBus, sourceDefinition, sourceAdmin} {
-		m.invalidations[source] = invalidations.WithLabelValues(source)
+	for source := range m.invalidations {
+		m.invalidations[source] = invalidations.WithLabelValues(traffic.Source(source).String())
 	}
 	probes := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "pgrecall_setting_probes_total", Help: "Times that a session's settings were read from the server."}, []string{"result"})
 	for _, result := range []string{"done", "failed"} {

@@ -7,6 +7,7 @@ import (
 	"github.com/pgrecall/pgrecall/catalog"
 	"github.com/pgrecall/pgrecall/invalidator"
 	"github.com/pgrecall/pgrecall/invalidator/bus"
+	"github.com/pgrecall/pgrecall/proxy/traffic"
 )
 
 // A backend reads the configuration files again before a command, and tells nobody of most settings. Until pgrecall notices, what its session
@@ -21,7 +22,7 @@ func (srv *Server) settingsChanged(d *database) {
 		srv.fleet.Bump(bus.Tags{Database: d.name, Whole: true, Settings: true})
 	}
 	srv.slots.Bump(d.slot)
-	srv.metrics.invalidations[sourceDefinition].Inc()
+	srv.invalidated(traffic.DDL, d.name, true, false, nil)
 }
 
 // outdated tells whether settings may have changed since those in the session's scope were read. Asked after a stamp was taken, or found to hold, it

@@ -300,7 +300,7 @@ func (srv *Server) database(name string) *database {
 			}
 			srv.slots.Widen(d.slot) // writes that are under way may do what the last catalog did not tell
 			srv.slots.Bump(d.slot)
-			srv.metrics.invalidations[sourceDefinition].Inc()
+			srv.invalidated(traffic.DDL, d.name, true, false, nil)
 		},
 		OnSettings: func() { srv.settingsChanged(d) },
 	})

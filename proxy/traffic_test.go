@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/pgrecall/pgrecall/proxy"
+	"github.com/pgrecall/pgrecall/proxy/traffic"
 )
 
 // TestTrafficIsCounted: by shape, by table and by rule, whatever the protocol.
@@ -25,6 +26,9 @@ func TestTrafficIsCounted(t *testing.T) {
 		value(t, c, "SELECT random()::text FROM t LIMIT 1")
 		mustExec(t, c, "UPDATE t SET id = id + 1")
 		mustExec(t, c, "INSERT INTO u SELECT 1")
+		flush(t, r, proxy.Selection{Table: "u"})
+		flush(t, r, proxy.Selection{Table: "none"})
+		mustExec(t, c, "CREATE TABLE made ()")
 
 		shapes, _ := r.Shapes()
 		find := func(query string) proxy.Shape {
@@ -54,6 +58,17 @@ func TestTrafficIsCounted(t *testing.T) {
 		if i := slices.IndexFunc(tables, func(t proxy.Table) bool { return t.Name == "public.u" }); i < 0 || tables[i].Writes != 1 || tables[i].Reads() != 0 {
 			t.Errorf("%+v", tables)
 		}
+		for name, want := range map[string][traffic.Sources]int64{
+			"public.t": {traffic.InBand: 1}, "public.u": {traffic.InBand: 1, traffic.Admin: 1}, traffic.Everything: {traffic.DDL: 1},
+		} {
+			i := slices.IndexFunc(tables, func(t proxy.Table) bool { return t.Name == name })
+			if i >= 0 && name == traffic.Everything { // a look at the catalog may have noticed what the harness made, too
+				tables[i].Invalidations[traffic.DDL] = min(1, tables[i].Invalidations[traffic.DDL])
+			}
+			if i < 0 || tables[i].Invalidations != want {
+				t.Errorf("%s: %+v, want %v", name, tables, want)
+			}
+		}
 		series := map[string]float64{}
 		families, err := r.Registerer.(prometheus.Gatherer).Gather()
 		if err != nil {
@@ -74,6 +89,7 @@ func TestTrafficIsCounted(t *testing.T) {
 			"pgrecall_table_statements_total " + r.Database + " write public.u":       1,
 			"pgrecall_table_statements_total  hit_l1 other":                           0,
 			"pgrecall_table_upstream_seconds_saved_total " + r.Database + " public.t": read.Saved.Seconds(),
+			"pgrecall_table_invalidations_total " + r.Database + " admin public.u":    1,
 			"pgrecall_rule_statements_total hit_l1 ":                                  float64(read.Hits),
 			"pgrecall_shape_statements_total " + r.Database + " " + id + " hit_l1":    float64(read.Hits),
 			"pgrecall_shape_upstream_seconds_total " + r.Database + " " + id:          read.Asked.Seconds(),
@@ -85,5 +101,17 @@ func TestTrafficIsCounted(t *testing.T) {
 		if rules := r.Rules(); len(rules) != 1 || rules[0].Name != "" || rules[0].Hits != read.Hits {
 			t.Errorf("%+v", rules)
 		}
+	})
+}
+
+// TestInvalidationsOfOthersAreCounted: by the table that they are of.
+func TestInvalidationsOfOthersAreCounted(t *testing.T) {
+	fleet, _ := startFleet(t, 2, true, "CREATE TABLE t AS SELECT 1 AS id")
+	value(t, fleet[1].connect(), "SELECT id::text FROM t")
+	mustExec(t, fleet[0].connect(), "UPDATE t SET id = 2")
+	eventually(t, "the other has counted it", func() bool {
+		return slices.ContainsFunc(fleet[1].Tables(), func(t proxy.Table) bool {
+			return t.Name == "public.t" && t.Invalidations == [traffic.Sources]int64{traffic.Bus: 1}
+		})
 	})
 }

@@ -12,6 +12,7 @@ const otherSeries = "other"
 var (
 	descTable      = prometheus.NewDesc("pgrecall_table_statements_total", "Statements that read or write a table, by outcome; one with several tables counts for each.", []string{"database", "table", "outcome"}, nil)
 	descTableSaved = prometheus.NewDesc("pgrecall_table_upstream_seconds_saved_total", "Time that the upstream took for the answers that came from the cache, by table.", []string{"database", "table"}, nil)
+	descTableDrops = prometheus.NewDesc("pgrecall_table_invalidations_total", "Invalidations of what depends on a table, by source; the table * is everything in the database.", []string{"database", "table", "source"}, nil)
 	descRule       = prometheus.NewDesc("pgrecall_rule_statements_total", "Statements by the rule that decides on them and outcome; the rule \"\" are the policy's defaults.", []string{"rule", "outcome"}, nil)
 	descShape      = prometheus.NewDesc("pgrecall_shape_statements_total", "Statements of a shape by outcome.", []string{"database", "fingerprint", "outcome"}, nil)
 	descShapeSaved = prometheus.NewDesc("pgrecall_shape_upstream_seconds_saved_total", "Time that the upstream took for the answers that came from the cache, by shape.", []string{"database", "fingerprint"}, nil)
@@ -23,7 +24,7 @@ type trafficCollector struct{ registry *traffic.Registry }
 
 // Describe implements prometheus.Collector.
 func (c trafficCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descTable, descTableSaved, descRule, descShape, descShapeSaved, descShapeAsked} {
+	for _, d := range []*prometheus.Desc{descTable, descTableSaved, descTableDrops, descRule, descShape, descShapeSaved, descShapeAsked} {
 		ch <- d
 	}
 }
@@ -58,6 +59,9 @@ func (c trafficCollector) Collect(ch chan<- prometheus.Metric) {
 		}
 		outcomes(descTable, &t.Totals, t.Database, t.Name)
 		count(descTableSaved, t.Saved.Seconds(), t.Database, t.Name)
+		for source, n := range t.Invalidations {
+			count(descTableDrops, float64(n), t.Database, t.Name, traffic.Source(source).String())
+		}
 	}
 	for i := range rules {
 		outcomes(descRule, &rules[i].Totals, rules[i].Name)

@@ -85,8 +85,9 @@ type Statement struct {
 	Reason, Detail string
 	SecondsSaved   *float64 // of the upstream's time
 	Seconds        float64  // of the upstream's time that it took
-	MaxSeconds     float64
+	MaxSeconds     *float64 // nil while it is not measured
 	Last           time.Time
+	Worth          *admin.Worth // nil while too little was measured
 }
 
 // Client is a connection.

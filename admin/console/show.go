@@ -29,7 +29,8 @@ func shows() []show {
 			{"hits", int8Kind}, {"misses", int8Kind}, {"bypasses", int8Kind}, {"writes", int8Kind}, {"invalidations", int8Kind}}},
 		{name: "STATEMENTS", help: "the shapes of statements that take the most time, and why they are not cached", limit: 100, rows: statements, columns: []column{
 			{"fingerprint", text}, {"database", text}, {"hits", int8Kind}, {"misses", int8Kind}, {"bypasses", int8Kind}, {"seconds", float8},
-			{"max_seconds", float8}, {"seconds_saved", float8}, {"reason", text}, {"detail", text}, {"last", timestamptz}, {"tables", text}, {"rule", text}, {"query", text}}},
+			{"max_seconds", float8}, {"seconds_saved", float8}, {"reason", text}, {"detail", text}, {"last", timestamptz}, {"tables", text}, {"rule", text}, {"query", text},
+			{"hit_rate", float8}, {"break_even", float8}, {"pays", boolean}}},
 		{name: "BYPASS", help: "why reads were not answered from the cache", rows: bypasses, columns: []column{
 			{"reason", text}, {"statements", int8Kind}, {"meaning", text}, {"change", text}}},
 		{name: "CLIENTS", help: "the connections", rows: clients, columns: []column{
@@ -107,13 +108,19 @@ func statements(s *Server, limit int) [][]any {
 	rows := make([][]any, 0, len(list))
 	for i := range list {
 		t := &list[i]
-		row := []any{t.Fingerprint, t.Database, nil, nil, number(t.Bypassed), t.Seconds, t.MaxSeconds, nil, orNull(t.Reason), orNull(t.Detail),
-			moment(t.Last), orNull(t.Tables), orNull(t.Rule), orNull(t.Query)}
+		row := []any{t.Fingerprint, t.Database, nil, nil, number(t.Bypassed), t.Seconds, nil, nil, orNull(t.Reason), orNull(t.Detail),
+			moment(t.Last), orNull(t.Tables), orNull(t.Rule), orNull(t.Query), nil, nil, nil}
 		if c := t.Traffic; c != nil {
 			row[2], row[3], row[4] = c.Hits, c.Misses, c.Bypasses
 		}
+		if t.MaxSeconds != nil {
+			row[6] = *t.MaxSeconds
+		}
 		if t.SecondsSaved != nil {
 			row[7] = *t.SecondsSaved
+		}
+		if w := t.Worth; w != nil {
+			row[14], row[15], row[16] = w.HitRate, w.BreakEven, w.Pays
 		}
 		rows = append(rows, row)
 	}

@@ -86,12 +86,18 @@ type board struct {
 	}
 	Panels []struct {
 		Title   string
-		Targets []struct{ Expr string }
+		Targets []struct {
+			Expr  string
+			Range bool
+		}
 	}
 }
 
 // query is what Prometheus is asked, and where it stands.
-type query struct{ where, expression string }
+type query struct {
+	where, expression string
+	curve             bool // asked for over time
+}
 
 // valuesOf is a variable's query: the values of a label of what matches.
 var valuesOf = regexp.MustCompile(`^label_values\((.+), (\w+)\)$`)
@@ -109,12 +115,12 @@ func boardQueries(t *testing.T) (all []query) {
 			t.Fatalf("%s: %v", file, err)
 		}
 		replaced := []string{"$__rate_interval", "4s", "$__range", "5s"}
-		add := func(where, expression string) {
+		add := func(where, expression string, curve bool) {
 			expression = strings.NewReplacer(replaced...).Replace(expression)
 			if strings.Contains(expression, "$") {
 				t.Errorf("%s: unknown variable in %s", where, expression)
 			}
-			all = append(all, query{filepath.Base(file) + ": " + where, expression})
+			all = append(all, query{filepath.Base(file) + ": " + where, expression, curve})
 		}
 		for _, v := range b.Templating.List {
 			if v.Type == "query" {
@@ -131,11 +137,11 @@ func boardQueries(t *testing.T) (all []query) {
 				t.Errorf("%s: query of variable %s: %q", file, v.Name, text)
 				continue
 			}
-			add("variable "+v.Name, fmt.Sprintf(`count by (%s) (%s)`, parts[2], parts[1]))
+			add("variable "+v.Name, fmt.Sprintf(`count by (%s) (%s)`, parts[2], parts[1]), false)
 		}
 		for _, p := range b.Panels {
 			for _, target := range p.Targets {
-				add(p.Title, target.Expr)
+				add(p.Title, target.Expr, target.Range)
 			}
 		}
 	}
@@ -174,15 +180,15 @@ func TestBoardsShowALoadedFleet(t *testing.T) {
 
 	// That all boards show something means little where the load does not do it all.
 	queries := []query{
-		{"load", `rate(pgrecall_statements_total{outcome="hit_l1"}[4s]) > 0`}, {"load", `rate(pgrecall_statements_total{outcome="hit_l2"}[4s]) > 0`},
-		{"load", `rate(pgrecall_bypass_total{reason="volatile_function"}[4s]) > 0`}, {"load", `rate(pgrecall_invalidations_total{source="bus"}[4s]) > 0`},
-		{"load", `rate(pgrecall_upstream_errors_total{kind="statement"}[4s]) > 0`}, {"load", "instance_database_table:pgrecall_hit_rate:ratio_5m > 0"},
+		{where: "load", expression: `rate(pgrecall_statements_total{outcome="hit_l1"}[4s]) > 0`}, {where: "load", expression: `rate(pgrecall_statements_total{outcome="hit_l2"}[4s]) > 0`},
+		{where: "load", expression: `rate(pgrecall_bypass_total{reason="volatile_function"}[4s]) > 0`}, {where: "load", expression: `rate(pgrecall_invalidations_total{source="bus"}[4s]) > 0`},
+		{where: "load", expression: `rate(pgrecall_upstream_errors_total{kind="statement"}[4s]) > 0`}, {where: "load", expression: "instance_database_table:pgrecall_hit_rate:ratio_5m > 0"},
 	}
 	queries = append(queries, boardQueries(t)...)
 	for _, group := range readRules(t).Groups {
 		for _, rule := range group.Rules {
 			if rule.Record != "" {
-				queries = append(queries, query{"rules.yml", rule.Record})
+				queries = append(queries, query{where: "rules.yml", expression: rule.Record})
 			}
 		}
 	}
@@ -192,7 +198,7 @@ func TestBoardsShowALoadedFleet(t *testing.T) {
 	for len(queries) > 0 {
 		var empty []query
 		for _, q := range queries {
-			samples, err := prometheus.ask(t.Context(), q.expression)
+			samples, err := prometheus.ask(t.Context(), q)
 			if err != nil {
 				t.Errorf("%s: %v\n%s", q.where, err, q.expression)
 			} else if samples == 0 {
@@ -344,18 +350,29 @@ func (p prometheusServer) get(ctx context.Context, path string, parameters url.V
 	return nil
 }
 
-// ask returns how many samples a query has now that are numbers.
-func (p prometheusServer) ask(ctx context.Context, expression string) (samples int, err error) {
+// ask returns how many samples a query has now, or had in the last seconds, that are numbers.
+func (p prometheusServer) ask(ctx context.Context, q query) (samples int, err error) {
 	var data struct {
-		Result []struct{ Value [2]any }
+		Result []struct {
+			Value  [2]any
+			Values [][2]any
+		}
 	}
-	if err := p.get(ctx, "/api/v1/query", url.Values{"query": {expression}}, &data); err != nil {
+	path, parameters := "/api/v1/query", url.Values{"query": {q.expression}}
+	if q.curve {
+		path = "/api/v1/query_range"
+		now := time.Now().Unix()
+		parameters["start"], parameters["end"], parameters["step"] = []string{strconv.FormatInt(now-5, 10)}, []string{strconv.FormatInt(now, 10)}, []string{"1"}
+	}
+	if err := p.get(ctx, path, parameters, &data); err != nil {
 		return 0, err
 	}
 	for _, r := range data.Result {
-		text, _ := r.Value[1].(string)
-		if v, err := strconv.ParseFloat(text, 64); err == nil && !math.IsNaN(v) && !math.IsInf(v, 0) {
-			samples++
+		for _, value := range append(r.Values, r.Value) {
+			text, _ := value[1].(string)
+			if v, err := strconv.ParseFloat(text, 64); err == nil && !math.IsNaN(v) && !math.IsInf(v, 0) {
+				samples++
+			}
 		}
 	}
 	return samples, nil

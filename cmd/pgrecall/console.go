@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -38,6 +39,9 @@ func newConsole(i *instance) (*proxy.Console, error) {
 		},
 	}, nil
 }
+
+// mostUncached is more than there ever are.
+const mostUncached = 10_000
 
 // operator is what the console shows and acts on.
 type operator struct{ *instance }
@@ -102,6 +106,11 @@ func counted[T int | int64 | uint64](n T) *int64 {
 func (o operator) Tables(n int) []console.Table {
 	var list []console.Table
 	policy := o.policy.Load()
+	type key struct{ database, name string }
+	counts := map[key]*console.Traffic{}
+	for _, t := range o.engine.Tables() {
+		counts[key{t.Database, t.Name}] = consoleTraffic(&t.Totals)
+	}
 	for _, snapshot := range o.engine.Snapshots() {
 		for _, r := range snapshot.Relations() {
 			if len(list) == n {
@@ -109,7 +118,10 @@ func (o operator) Tables(n int) []console.Table {
 			}
 			rule := policy.ForTable(snapshot.Database, r)
 			t := console.Table{Database: snapshot.Database, Name: r.Schema + "." + r.Name, Cached: rule.Verdict == cachepolicy.Cache && r.Kind != 'f',
-				TTL: rule.TTL, Consistency: rule.Consistency.String()}
+				TTL: rule.TTL, Consistency: rule.Consistency.String(), Traffic: &console.Traffic{}}
+			if c := counts[key{t.Database, t.Name}]; c != nil {
+				t.Traffic = c
+			}
 			if rule.Rule != nil {
 				t.Rule = ruleName(policy, rule.Rule)
 			}
@@ -124,14 +136,43 @@ func (o operator) Tables(n int) []console.Table {
 	return list
 }
 
-// Statements returns the shapes that took time because they were not cached.
+func consoleTraffic(t *proxy.Totals) *console.Traffic {
+	return &console.Traffic{Hits: t.AllHits(), Misses: t.Misses, Bypasses: t.Bypasses, Writes: t.Writes, Invalidations: t.AllInvalidations()}
+}
+
+// Statements returns the shapes that took, or would have taken, the most of the upstream's time, with the reason why most of that was not cached.
 func (o operator) Statements(n int) []console.Statement {
+	type key struct{ database, fingerprint string }
 	var list []console.Statement
-	for _, u := range o.engine.Uncached(n) {
-		list = append(list, console.Statement{Fingerprint: u.Fingerprint, Database: u.Database, Query: u.Query, Bypassed: counted(u.Count),
-			Reason: string(u.Reason), Detail: u.Detail, Seconds: u.Seconds, MaxSeconds: u.MaxSeconds, Last: u.Last})
+	at := map[key]int{}
+	for _, s := range o.Traffic().Statements {
+		at[key{s.Database, s.Fingerprint}] = len(list)
+		saved := s.SecondsSaved
+		list = append(list, console.Statement{Fingerprint: s.Fingerprint, Database: s.Database, Query: s.Query, Tables: strings.Join(s.Tables, ", "), Rule: s.Rule,
+			Traffic:      &console.Traffic{Hits: s.Hits + s.SharedHits, Misses: s.Misses, Bypasses: s.Bypasses, Writes: s.Writes},
+			SecondsSaved: &saved, Seconds: s.Seconds, Last: s.Last, Worth: s.Worth})
 	}
-	return list
+	for _, u := range o.engine.Uncached(mostUncached) {
+		i, known := at[key{u.Database, u.Fingerprint}]
+		if !known {
+			i = len(list)
+			at[key{u.Database, u.Fingerprint}] = i
+			list = append(list, console.Statement{Fingerprint: u.Fingerprint, Database: u.Database, Query: u.Query, Bypassed: counted(u.Count), Seconds: u.Seconds, Last: u.Last})
+		}
+		if s := &list[i]; s.Reason == "" { // the costliest comes first
+			s.Reason, s.Detail, s.MaxSeconds = string(u.Reason), u.Detail, &u.MaxSeconds
+		}
+	}
+	slices.SortStableFunc(list, func(a, b console.Statement) int { return cmp.Compare(consoleTime(&b), consoleTime(&a)) })
+	return list[:min(n, len(list))]
+}
+
+// consoleTime is what a shape took, or would have taken, of the upstream's time, in seconds.
+func consoleTime(s *console.Statement) float64 {
+	if s.SecondsSaved == nil {
+		return s.Seconds
+	}
+	return s.Seconds + *s.SecondsSaved
 }
 
 // Explain tells what becomes of a statement, by the policy in force.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -126,6 +127,9 @@ rules:
 			if r := tables["public.goods"]; r["rule"] != "goods" || r["partly"] != "mine" || r["cached"] != true || r["ttl_seconds"] != 7.0 || r["consistency"] != "strict" {
 				t.Errorf("%v", r)
 			}
+			if r := tables["public.goods"]; r["hits"].(int64) < 2 || r["misses"].(int64) < 1 || r["writes"].(int64) < 0 || r["invalidations"] == nil {
+				t.Errorf("%v", r)
+			}
 			if r := tables["public.cheap"]; r["rule"] != "views" || r["cached"] != false || r["ttl_seconds"] != nil {
 				t.Errorf("%v", r)
 			}
@@ -143,6 +147,10 @@ rules:
 				t.Errorf("%v", reasons)
 			}
 			shapes := records(t, c, "SHOW STATEMENTS")
+			i := slices.IndexFunc(shapes, func(r map[string]any) bool { return r["tables"] == "public.goods" && r["hits"].(int64) >= 2 })
+			if i < 0 || shapes[i]["seconds_saved"].(float64) <= 0 || shapes[i]["seconds"].(float64) <= 0 || shapes[i]["bypasses"] != int64(0) {
+				t.Errorf("%v", shapes)
+			}
 			found := false
 			for _, r := range shapes {
 				if r["reason"] == "volatile_function" && r["detail"] == "pg_sleep" && strings.Contains(r["query"].(string), "$1") {

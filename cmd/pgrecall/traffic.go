@@ -6,6 +6,7 @@ import (
 
 	"github.com/pgrecall/pgrecall/admin"
 	"github.com/pgrecall/pgrecall/proxy"
+	"github.com/pgrecall/pgrecall/proxy/traffic"
 )
 
 // Traffic says whether caching each shape pays, too.
@@ -29,7 +30,7 @@ func (i *instance) Traffic() admin.Traffic {
 		t.Statements = append(t.Statements, statement)
 	}
 	for _, table := range i.engine.Tables() {
-		t.Tables = append(t.Tables, admin.Table{Database: table.Database, Name: table.Name, Counts: counts(&table.Totals)})
+		t.Tables = append(t.Tables, admin.Table{Database: table.Database, Name: table.Name, Counts: counts(&table.Totals), Invalidations: invalidations(&table.Totals)})
 	}
 	for _, rule := range i.engine.Rules() {
 		t.Rules = append(t.Rules, admin.Rule{Name: rule.Name, Counts: counts(&rule.Totals)})
@@ -52,6 +53,17 @@ func counts(t *proxy.Totals) admin.Counts {
 		Hits: t.Hits, SharedHits: t.SharedHits, Misses: t.Misses, Bypasses: t.Bypasses, Writes: t.Writes, HitRate: t.HitRate(),
 		SecondsSaved: t.Saved.Seconds(), Seconds: (t.Asked + t.BypassTime + t.WriteTime).Seconds(), FilledBytes: t.Bytes,
 	}
+}
+
+// invalidations are those that there were, by the labels of metrics.
+func invalidations(t *proxy.Totals) map[string]int64 {
+	list := map[string]int64{}
+	for source, n := range t.Invalidations {
+		if n > 0 {
+			list[traffic.Source(source).String()] = n
+		}
+	}
+	return list
 }
 
 func worth(w *proxy.Worth) admin.Worth {

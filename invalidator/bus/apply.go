@@ -219,7 +219,7 @@ func (b *Bus) effect(m *membership, seq uint64, e *event) {
 		b.Applier.Everything()
 		b.counts.everything.Add(1)
 		if !own {
-			b.Applier.Invalidated()
+			b.Applier.Invalidated(Tags{Cluster: true})
 		}
 	case kindLeave:
 		b.census.left[e.process] = struct{}{}
@@ -268,7 +268,7 @@ func (b *Bus) lower(name token, changed bool) {
 	}
 	r.fence.Release(b.Slots, changed)
 	if changed {
-		b.Applier.Invalidated()
+		b.Applier.Invalidated(r.tags)
 	}
 	if r.tags.Cluster {
 		b.cluster--
@@ -288,7 +288,7 @@ func (b *Bus) bump(t Tags) {
 	for _, slot := range b.slots(t) {
 		b.Slots.Bump(slot)
 	}
-	b.Applier.Invalidated()
+	b.Applier.Invalidated(t)
 }
 
 // tell lets the applier do what is not done by slots. The caller holds mu.

@@ -29,8 +29,8 @@ type Applier interface {
 	Changed(Tags)
 	// Everything invalidates all entries of all databases, and the catalogs.
 	Everything()
-	// Invalidated is called after an event of another proxy has made entries invalid, for counting.
-	Invalidated()
+	// Invalidated is called after an event of another proxy has made entries under its tags invalid, for counting.
+	Invalidated(Tags)
 	// Flushed sees to it that no entry which was filled until now and fits Tags.Flush is served from now on.
 	Flushed(Tags)
 }

@@ -57,7 +57,7 @@ type proxy struct {
 	fleet      *fleet
 }
 
-func (p *proxy) Invalidated() {}
+func (p *proxy) Invalidated(Tags) {}
 
 func (p *proxy) Changed(Tags) { p.told.Add(1) }
 

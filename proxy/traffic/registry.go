@@ -23,6 +23,8 @@ const (
 type Registry struct {
 	opening sync.Mutex
 	opened  []*open // since the last sweep
+	// invalidated is what was counted since then.
+	invalidated map[invalidation]int64
 
 	mu     sync.Mutex
 	live   []*open
@@ -69,7 +71,8 @@ type table struct{ database, name string }
 // NewRegistry returns an empty one that exports so many shapes, and as many tables, as time series of their own.
 func NewRegistry(most int) *Registry {
 	return &Registry{
-		shapes: map[key]*shape{}, tables: map[table]*Totals{}, rules: map[string]*Totals{}, others: map[string]*Totals{},
+		invalidated: map[invalidation]int64{},
+		shapes:      map[key]*shape{}, tables: map[table]*Totals{}, rules: map[string]*Totals{}, others: map[string]*Totals{},
 		shapeSeries: newSeries[key](most), tableSeries: newSeries[table](most),
 	}
 }
@@ -107,7 +110,10 @@ func (r *Registry) sweep() {
 	r.opening.Lock()
 	r.live = append(r.live, r.opened...)
 	r.opened = nil
+	invalidated := r.invalidated
+	r.invalidated = map[invalidation]int64{}
 	r.opening.Unlock()
+	r.addInvalidations(invalidated)
 	began := time.Now()
 	r.live = slices.DeleteFunc(r.live, func(o *open) bool {
 		over := o.counters.over.Load() // before the counts are read
@@ -151,22 +157,28 @@ func (r *Registry) add(o *open, delta Totals, began time.Time) {
 func (r *Registry) tablesOf(d *Description) []*Totals {
 	list := []*Totals{}
 	for _, name := range d.Tables {
-		t := r.tables[table{d.Database, name}]
-		if t == nil && len(r.tables) < mostTables {
-			t = &Totals{}
-			r.tables[table{d.Database, name}] = t
-		}
-		if t == nil { // of all tables that there is no room for
-			if t = r.others[d.Database]; t == nil {
-				t = &Totals{}
-				r.others[d.Database] = t
-			}
-		}
-		if !slices.Contains(list, t) {
+		if t := r.tableOf(table{d.Database, name}); !slices.Contains(list, t) {
 			list = append(list, t)
 		}
 	}
 	return list
+}
+
+// tableOf returns the totals of one table, or those of all that there is no room for.
+func (r *Registry) tableOf(k table) *Totals {
+	if t := r.tables[k]; t != nil {
+		return t
+	}
+	t := &Totals{}
+	switch {
+	case k.name != "" && len(r.tables) < mostTables:
+		r.tables[k] = t
+	case r.others[k.database] != nil:
+		return r.others[k.database]
+	default:
+		r.others[k.database] = t
+	}
+	return t
 }
 
 func (r *Registry) ruleOf(name string) *Totals {

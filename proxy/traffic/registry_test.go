@@ -171,3 +171,23 @@ func TestSeriesNeverShrink(t *testing.T) {
 		t.Errorf("%d left, %d", len(s.left), len(s.sums))
 	}
 }
+
+func TestInvalidationsOfTablesAreBounded(t *testing.T) {
+	r := NewRegistry(2)
+	for i := range 3 * mostTables {
+		r.Invalidated("db", fmt.Sprintf("public.t%d", i), Bus)
+	}
+	r.Invalidated("db", "public.t0", InBand)
+	r.Invalidated("db", Everything, DDL)
+	var sum int64
+	tables := r.Tables()
+	for i := range tables {
+		sum += tables[i].AllInvalidations()
+	}
+	if len(tables) > mostTables+1 || sum != 3*mostTables+2 {
+		t.Errorf("%d tables, %d invalidations", len(tables), sum)
+	}
+	if _, exported, _ := r.Series(); len(exported) != 3 || exported[2].AllInvalidations() == 0 {
+		t.Errorf("%+v", exported)
+	}
+}

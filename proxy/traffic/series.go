@@ -19,21 +19,21 @@ type series[K comparable] struct {
 	most   int
 	sums   map[K]*sum
 	rest   sum
-	left   map[K]int64 // statements since the last ranking of what has no place
+	left   map[K]int64 // traffic since the last ranking of what has no place
 	ranked time.Time
 }
 
 type sum struct {
 	Totals
-	window int64 // statements since the last ranking
+	window int64 // traffic since the last ranking
 }
 
 func newSeries[K comparable](most int) series[K] {
 	return series[K]{most: most, sums: map[K]*sum{}, left: map[K]int64{}}
 }
 
-// statements is what ranks.
-func (t *Totals) statements() int64 { return t.Reads() + t.Writes }
+// traffic is what ranks.
+func (t *Totals) traffic() int64 { return t.Reads() + t.Writes + t.AllInvalidations() }
 
 // add counts.
 func (s *series[K]) add(k K, delta Totals) {
@@ -45,12 +45,12 @@ func (s *series[K]) add(k K, delta Totals) {
 		s.sums[k] = to
 	default:
 		if _, known := s.left[k]; known || len(s.left) < mostWaiting {
-			s.left[k] += delta.statements()
+			s.left[k] += delta.traffic()
 		}
 		to = &s.rest
 	}
 	to.add(delta, 1)
-	to.window += delta.statements()
+	to.window += delta.traffic()
 }
 
 // rank gives places to what had more than twice the traffic of what has one.

@@ -105,6 +105,8 @@ type Totals struct {
 	// HitTime, BypassTime and WriteTime are how long these took at pgrecall.
 	HitTime, BypassTime, WriteTime time.Duration
 	Bytes                          int64 // of the results that were kept
+	// Invalidations are of a table, by their sources: shapes and rules have none.
+	Invalidations [Sources]int64
 }
 
 func (c *counters) totals() Totals {
@@ -118,11 +120,15 @@ func (c *counters) totals() Totals {
 }
 
 // fields returns all sums, in an order of its own.
-func (t *Totals) fields() [13]*int64 {
-	return [...]*int64{
+func (t *Totals) fields() (list [13 + Sources]*int64) {
+	for source := range t.Invalidations {
+		list[13+source] = &t.Invalidations[source]
+	}
+	copy(list[:], []*int64{
 		&t.Hits, &t.SharedHits, &t.Misses, &t.Bypasses, &t.Writes, &t.Timed, &t.Bytes,
 		(*int64)(&t.Saved), (*int64)(&t.Asked), (*int64)(&t.Overhead), (*int64)(&t.HitTime), (*int64)(&t.BypassTime), (*int64)(&t.WriteTime),
-	}
+	})
+	return list
 }
 
 // add adds another sum, or takes it away where sign is -1.

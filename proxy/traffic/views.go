@@ -17,7 +17,8 @@ type Shape struct {
 	Totals
 }
 
-// Table is what became of the statements that read or write one table. Those of the tables that there is no room for are together under "".
+// Table is what became of the statements that read or write one table. Those of the tables that there is no room for are together under "", and under
+// Everything are the invalidations of all tables of the database.
 type Table struct {
 	Database, Name string
 	Totals
@@ -47,7 +48,7 @@ func (r *Registry) Shapes() (list []Shape, rest Totals) {
 	return list, r.rest
 }
 
-// Tables returns all tables, those first with the most statements.
+// Tables returns all tables, those first with the most statements and invalidations.
 func (r *Registry) Tables() (list []Table) {
 	if r == nil {
 		return nil
@@ -62,7 +63,7 @@ func (r *Registry) Tables() (list []Table) {
 		list = append(list, Table{database, "", *totals})
 	}
 	slices.SortFunc(list, func(a, b Table) int {
-		return cmp.Or(cmp.Compare(b.Reads()+b.Writes, a.Reads()+a.Writes), cmp.Compare(a.Database, b.Database), cmp.Compare(a.Name, b.Name))
+		return cmp.Or(cmp.Compare(b.traffic(), a.traffic()), cmp.Compare(a.Database, b.Database), cmp.Compare(a.Name, b.Name))
 	})
 	return list
 }
