@@ -32,5 +32,6 @@ EXPOSE 6432 9632
 # nonroot, in digits: Kubernetes can't tell by a name that it is not root.
 USER 65532:65532
 STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s CMD ["/usr/bin/pgrecall", "health"]
 ENTRYPOINT ["/usr/bin/pgrecall"]
 CMD ["serve"]

@@ -57,3 +57,25 @@ func TestFunctionThatBeginsToWrite(t *testing.T) {
 		}
 	})
 }
+
+// TestReadyWithoutACatalogThatAClientAskedFor: one database that pgrecall's account may not see into keeps nobody from the others.
+func TestReadyWithoutACatalogThatAClientAskedFor(t *testing.T) {
+	server := pgtest.Start(t)
+	for _, sql := range []string{"CREATE ROLE blind LOGIN", "CREATE DATABASE closed", "REVOKE CONNECT ON DATABASE closed FROM public"} {
+		if err := server.Exec(t.Context(), "postgres", sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := startOn(t, server.DSN("postgres"), func(o *proxy.Options) { o.Upstream.User = "blind" })
+	c := r.connect("dbname=closed")
+	if got := value(t, c, "SELECT current_database()::text"); got != "closed" {
+		t.Fatal(got)
+	}
+	if err := r.Ready(); err != nil {
+		t.Error(err)
+	}
+	r.Watch("closed")
+	if r.Ready() == nil {
+		t.Error("ready without a catalog that was asked for at the start")
+	}
+}

@@ -136,6 +136,7 @@ type database struct {
 	}
 	suspicion suspicion
 	settled   atomic.Bool // nothing of before the start is still running
+	awaited   atomic.Bool // by Ready
 }
 
 // snapshot returns the catalog of the database, nil while none is valid.

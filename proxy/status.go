@@ -106,6 +106,9 @@ func (srv *Server) Ready() error {
 		return errNoAccount
 	}
 	for _, d := range srv.allDatabases() {
+		if !d.awaited.Load() {
+			continue // a client's mistake, or one without rights for pgrecall's account, must not keep all clients away
+		}
 		if d.watcher != nil && d.snapshot() == nil {
 			if err := d.watcher.Err(); err != nil {
 				return fmt.Errorf("database %q: %w", d.name, err)
@@ -119,5 +122,5 @@ func (srv *Server) Ready() error {
 	return nil
 }
 
-// Watch starts to load the catalog of a database before its first client comes.
-func (srv *Server) Watch(database string) { srv.database(database) }
+// Watch starts to load the catalog of a database before its first client comes. Ready waits for those that were watched.
+func (srv *Server) Watch(database string) { srv.database(database).awaited.Store(true) }

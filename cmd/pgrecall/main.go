@@ -68,6 +68,8 @@ func (p *process) run(ctx context.Context) int {
 		return p.demo(ctx)
 	case "flush":
 		return p.flush(ctx)
+	case "health":
+		return p.health(ctx)
 	case "warm":
 		return p.warm(ctx)
 	case "version":
@@ -75,7 +77,7 @@ func (p *process) run(ctx context.Context) int {
 	case "help":
 		return p.help()
 	}
-	fmt.Fprintf(p.stderr, "pgrecall: unknown command %q: want serve, check, explain, demo, flush, warm, version or help\n", name)
+	fmt.Fprintf(p.stderr, "pgrecall: unknown command %q: want serve, check, explain, demo, flush, health, warm, version or help\n", name)
 	return exitFailure
 }
 
@@ -93,6 +95,7 @@ Usage:
                                     (--fleet: three pgrecalls and a Redis, one of them killed)
   pgrecall flush --all              remove what a running pgrecall and its fleet have cached, at its --admin address
                                     (or --database D, --table T, --tenant T, --fingerprint F; --token TOKEN)
+  pgrecall health                   is a running pgrecall alive, at its --admin address (--ready: and can it cache); status 1 where not
   pgrecall version
   pgrecall warm                     asks a running pgrecall for results before clients do (pgrecall warm --help)
 

@@ -239,6 +239,12 @@ func TestServe(t *testing.T) {
 	admin := logs.await(t, `msg="admin server" address=(\S+)`)[1]
 	awaitReady(t, "http://"+admin+"/readyz")
 
+	for _, args := range [][]string{{"health"}, {"health", "--ready"}} {
+		if status, told, complaint := runCommand(t, nil, append(args, "--admin", admin)...); status != 0 || told == "" || complaint != "" {
+			t.Errorf("%v: %d, %s, %s", args, status, told, complaint)
+		}
+	}
+
 	if status, told, complaint := runCommand(t, nil, "flush", "--all", "--admin", admin); status != 0 || !strings.HasPrefix(told, "l1: ") {
 		t.Errorf("flush: %d, %s, %s", status, told, complaint)
 	}
@@ -272,6 +278,41 @@ func TestServe(t *testing.T) {
 		t.Errorf("%v\n%s", err, logs)
 	}
 	logs.await(t, "msg=stopped")
+	if status, _, complaint := runCommand(t, nil, "health", "--admin", admin); status != 1 || !strings.Contains(complaint, "refused") {
+		t.Errorf("health without anybody: %d, %s", status, complaint)
+	}
+}
+
+// TestHealthOfWhatCannotCache: it is alive, and not ready.
+func TestHealthOfWhatCannotCache(t *testing.T) {
+	var log lines
+	i, err := startInstance(t, &log, "--upstream=postgres://127.0.0.1:1/nowhere", "--admin=127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, _, complaint := runCommand(t, nil, "health", "--admin", i.adminAddr.String()); status != 0 {
+		t.Errorf("alive: %d, %s", status, complaint)
+	}
+	if status, _, complaint := runCommand(t, nil, "health", "--ready", "--admin", i.adminAddr.String()); status != 1 || !strings.Contains(complaint, "no account") {
+		t.Errorf("ready: %d, %s", status, complaint)
+	}
+}
+
+// TestEndWhileTheUpstreamIsAwaited: a service that is stopped before it is up has not failed.
+func TestEndWhileTheUpstreamIsAwaited(t *testing.T) {
+	c := command(t, nil, "serve", "--upstream=postgres://u@127.0.0.1:1/nowhere", "--redis="+pgtest.StartRedis(t).URL(), "--listen=127.0.0.1:0", "--admin=")
+	logs := &output{grown: make(chan struct{}, 1)}
+	c.Stderr = logs
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	logs.await(t, "clients have to wait")
+	if err := c.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Wait(); err != nil {
+		t.Errorf("%v\n%s", err, logs)
+	}
 }
 
 // awaitReady asks until the answer is 200.

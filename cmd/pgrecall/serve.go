@@ -45,8 +45,13 @@ func (p *process) serve(ctx context.Context) int {
 	logger := newLogger(p.stderr, c, &level)
 	starting, started := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	i, err := start(starting, c, up, logger)
+	stopped := starting.Err() != nil && ctx.Err() == nil
 	started()
-	if err != nil {
+	switch {
+	case err != nil && stopped:
+		logger.Info("asked to end before it was ready")
+		return exitOK
+	case err != nil:
 		return p.fail(err)
 	}
 	if c.Replication == "auto" {
