@@ -75,6 +75,9 @@ func ways(r *catalog.Relation) []way {
 	return rows
 }
 
+// Advice says what would make a statement invalidate less that touches so much, "" where nothing is known to. Of the input it needs Policy, Snapshot and Scope.
+func Advice(in Input, t *invalidator.Touched) string { return (&linter{Input: in}).declare(t) }
+
 // declare says what would make a write or a call invalidate less.
 func (l *linter) declare(t *invalidator.Touched) string {
 	trigger, table := firedBy(t.Reason)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/pgrecall/pgrecall/cachepolicy"
+	"github.com/pgrecall/pgrecall/cachepolicy/lint"
 	"github.com/pgrecall/pgrecall/catalog"
 	"github.com/pgrecall/pgrecall/config"
 	"github.com/pgrecall/pgrecall/invalidator"
@@ -109,7 +110,7 @@ func explainStatement(text string, c *config.Config, v *view) explanation {
 	touched := invalidator.Touches(statement, v.scope.Schemas, catalog.Temporary{}, v.snapshot, c.Policy.Declared)
 	e.Touches = touches(touched, v.snapshot)
 	if touched.Culprit != "" {
-		e.Declare = "functions: [{name: " + touched.Culprit + ", writes: [...]}], or effects: none, if that is true"
+		e.Declare = lint.Advice(lint.Input{Policy: c.Policy, Snapshot: v.snapshot, Scope: v.scope}, &touched)
 	}
 	switch {
 	case d.Verdict == cachepolicy.Cache && (!touched.Nothing() || touched.Definition || touched.Settings || touched.Locks):

@@ -23,6 +23,7 @@ CREATE FUNCTION tick() RETURNS int LANGUAGE sql VOLATILE AS 'SELECT 1';
 CREATE FUNCTION count_b() RETURNS bigint LANGUAGE sql STABLE AS 'SELECT count(*) FROM shop.goods';
 CREATE FUNCTION hidden() RETURNS int LANGUAGE plpgsql AS $$BEGIN EXECUTE 'SELECT 1'; RETURN 1; END$$;
 CREATE FUNCTION shop.any_trigger() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM public.hidden(); RETURN NEW; END$$;
+CREATE FUNCTION makes() RETURNS int LANGUAGE plpgsql AS $$BEGIN CREATE TEMP TABLE now_there (); RETURN 1; END$$;
 CREATE TABLE traced (id int); CREATE TRIGGER trace AFTER INSERT ON traced FOR EACH ROW EXECUTE FUNCTION shop.any_trigger();
 CREATE TABLE declared (id int); CREATE TRIGGER declared AFTER INSERT ON declared FOR EACH ROW EXECUTE FUNCTION shop.any_trigger();`
 
@@ -64,8 +65,12 @@ func TestExplain(t *testing.T) {
 		"settings":  {args: []string{"SELECT * FROM notes WHERE id = current_setting('app.note')::int"}, want: explanation{Verdict: "cache", TTL: "60s", Relations: []string{"public.notes"}, Settings: []string{"app.note", "app.tenant"}}},
 		"reads":     {args: []string{"SELECT count_b() FROM a"}, want: explanation{Verdict: "cache", TTL: "60s", Relations: []string{"public.a", "shop.goods"}}},
 		"trigger": {args: []string{"INSERT INTO traced VALUES (1)"}, want: explanation{
-			Verdict: "write", Reason: "not_read", Declare: "functions: [{name: public.hidden, writes: [...]}], or effects: none, if that is true",
+			Verdict: "write", Reason: "not_read", Declare: "declare it under functions: {name: public.hidden, writes: [...]}, or effects: none if it writes nothing (neither if it changes settings or defines things); or the trigger under triggers: {name: trace, table: public.traced, writes: [...]}",
 			Touches: []string{"everything in this database (trigger trace on public.traced: function public.hidden: the body executes SQL that it makes at run time)"},
+		}},
+		"declares nothing": {args: []string{"SELECT makes()"}, want: explanation{
+			Verdict: "bypass", Reason: "volatile_function", Declare: "it defines things (CREATE TABLE), of which a declaration must not be silent: do that in a statement of its own",
+			Touches: []string{"everything in this database (function public.makes: CREATE TABLE)"},
 		}},
 		"declared": {args: []string{"INSERT INTO declared VALUES (1)"}, want: explanation{Verdict: "write", Reason: "not_read", Touches: []string{"public.a", "public.b", "public.declared"}}},
 		"begin":    {args: []string{"BEGIN"}, want: explanation{Verdict: "bypass", Reason: "not_read"}},
