@@ -26,7 +26,6 @@ const (
 	readTimeout       = 10 * time.Second
 	writeTimeout      = 30 * time.Second
 	idleTimeout       = 2 * time.Minute
-	maxScrapes        = 8
 )
 
 // Proxy is what the admin server shows and flushes. Its methods may be called at any time from
@@ -70,6 +69,7 @@ type Server struct {
 	hosts   map[string]bool // names that are ours, in lower case
 	token   [sha256.Size]byte
 	secured bool
+	crowd   *crowd
 	http    *http.Server
 }
 
@@ -78,7 +78,7 @@ func NewServer(o Options) (*Server, error) {
 	if o.Proxy == nil || o.Gatherer == nil || o.Logger == nil {
 		return nil, errors.New("admin: incomplete options")
 	}
-	s := &Server{proxy: o.Proxy, logger: o.Logger, token: sha256.Sum256([]byte(o.Token)), secured: o.Token != ""}
+	s := &Server{proxy: o.Proxy, logger: o.Logger, token: sha256.Sum256([]byte(o.Token)), secured: o.Token != "", crowd: newCrowd()}
 	s.hosts = map[string]bool{"localhost": true}
 	for _, host := range o.Hosts {
 		s.hosts[strings.ToLower(host)] = true
@@ -87,20 +87,22 @@ func NewServer(o Options) (*Server, error) {
 		s.hosts[strings.ToLower(host)] = true
 	}
 	metrics := promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{
-		MaxRequestsInFlight: maxScrapes,
-		ErrorLog:            slog.NewLogLogger(o.Logger.Handler(), slog.LevelWarn),
-		ErrorHandling:       promhttp.ContinueOnError,
+		ErrorLog:      slog.NewLogLogger(o.Logger.Handler(), slog.LevelWarn),
+		ErrorHandling: promhttp.ContinueOnError,
 	})
+	costly := func(handler http.Handler) http.Handler {
+		return only(http.MethodGet, newRenderings(handler, o.Logger))
+	}
 	mux := http.NewServeMux()
-	mux.Handle("/metrics", only(http.MethodGet, metrics))
+	mux.Handle("/metrics", costly(metrics))
 	mux.Handle("/healthz", only(http.MethodGet, http.HandlerFunc(s.health)))
 	mux.Handle("/readyz", only(http.MethodGet, http.HandlerFunc(s.ready)))
-	mux.Handle("/api/status", only(http.MethodGet, http.HandlerFunc(s.status)))
-	mux.Handle("/api/traffic", only(http.MethodGet, http.HandlerFunc(s.traffic)))
+	mux.Handle("/api/status", costly(http.HandlerFunc(s.status)))
+	mux.Handle("/api/traffic", costly(http.HandlerFunc(s.traffic)))
 	mux.Handle("/api/hot", only(http.MethodGet, http.HandlerFunc(s.hot)))
 	mux.Handle("/api/flush", only(http.MethodPost, http.HandlerFunc(s.flush)))
 	mux.Handle("/api/allow", only(http.MethodPost, http.HandlerFunc(s.allow)))
-	mux.Handle("/{$}", only(http.MethodGet, http.HandlerFunc(s.page)))
+	mux.Handle("/{$}", costly(http.HandlerFunc(s.page)))
 	s.http = &http.Server{
 		Handler:           s.guard(mux),
 		ReadHeaderTimeout: readHeaderTimeout,
@@ -108,6 +110,7 @@ func NewServer(o Options) (*Server, error) {
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
+		ConnState:         s.crowd.changed,
 		ErrorLog:          slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug),
 	}
 	return s, nil
