@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // metrics reads pgrecall's Prometheus page.
@@ -35,6 +36,26 @@ func (m metrics) read(ctx context.Context) ([]metricSample, error) {
 		return nil, fmt.Errorf("%s: %s", m.url, response.Status)
 	}
 	return parseMetrics(response.Body)
+}
+
+// scrape reads the page and throws it away, at once and then at intervals, until the function that it returns is called.
+func (m metrics) scrape(ctx context.Context, every time.Duration) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for {
+			_, _ = m.read(ctx) // the counts after the load fail where this does
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return func() { cancel(); <-ended }
 }
 
 // parseMetrics reads the text format of Prometheus. Lines that hold no sample are passed over.

@@ -15,6 +15,7 @@ const (
 	roleFloor                   // the least that a hit can cost
 	roleRelay                   // the least that passing through can cost
 	roleHit                     // pgrecall, everything in its cache
+	roleScraped                 // the same, while its metrics are read each second
 	rolePassThrough             // pgrecall, nothing in its cache
 	roleOther                   // somebody else's program
 )

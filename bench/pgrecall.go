@@ -26,7 +26,10 @@ const (
 `
 )
 
-// pgrecallStarters are the three ways in which one binary is measured: everything from the cache,
+// scrapedSuffix makes the name of the row with scrapes out of that without.
+const scrapedSuffix = "/scraped"
+
+// pgrecallStarters are the four ways in which one binary is measured: everything from the cache, the same with a scrape each second,
 // the cache off, and the cache on with a rule that excludes the table.
 func pgrecallStarters(b binary) []starter {
 	start := func(configuration string, arguments ...string) func(context.Context, *stage, *peer) error {
@@ -36,6 +39,7 @@ func pgrecallStarters(b binary) []starter {
 	}
 	return []starter{
 		{name: b.name, build: b.name, role: roleHit, start: start("")},
+		{name: b.name + scrapedSuffix, build: b.name, role: roleScraped, start: start("")},
 		{name: b.name + "/off", build: b.name, role: rolePassThrough, start: start("", "--cache", "off")},
 		{name: b.name + "/never", build: b.name, role: rolePassThrough, start: start(neverRule)},
 	}
@@ -68,7 +72,7 @@ func startPgrecall(ctx context.Context, s *stage, p *peer, b binary, configurati
 	}
 	m := metrics{url: "http://" + admin.String() + "/metrics"}
 	p.metrics = &m
-	if p.role == roleHit {
+	if p.role == roleHit || p.role == roleScraped {
 		p.counts = m.statements
 	}
 	return p.run(ctx, s, launch{

@@ -99,6 +99,9 @@ func measure(ctx context.Context, o options, load *pgbench, p *peer, mode string
 			return measurement{}, fmt.Errorf("warm-up: %w", err)
 		}
 	}
+	if p.role == roleScraped {
+		defer p.metrics.scrape(ctx, time.Second)()
+	}
 	before, err := p.reading(ctx)
 	if err != nil {
 		return measurement{}, err

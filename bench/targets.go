@@ -6,6 +6,7 @@ import "math"
 const (
 	maxHitCPU         = 1.5 // x floor
 	maxPassThroughCPU = 1.0 // x relay
+	maxScrapedCPU     = 1.0 // x without scrapes
 	maxEntryBytes     = 600
 	maxIdleBytes      = 40 << 10
 )
@@ -94,6 +95,8 @@ func (r *report) judge(build string) []target {
 					target{Build: build, What: "hit CPU x floor, " + mode, Limit: maxHitCPU}.of(c, floor, cpuMicros),
 					target{Build: build, What: "hits per second x direct, " + mode, Limit: minHitRate[mode], bound: atLeast,
 						Floor: &ceiling}.of(c, direct, perSecond))
+			case roleScraped:
+				all = append(all, target{Build: build, What: "CPU with a scrape each second x without, " + mode, Limit: maxScrapedCPU}.of(c, r.cell(build, mode), cpuMicros))
 			case rolePassThrough:
 				all = append(all,
 					target{Build: build, What: c.Peer + " CPU x relay, " + mode, Limit: maxPassThroughCPU}.of(c, relay, cpuMicros))

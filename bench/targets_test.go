@@ -25,6 +25,7 @@ func sampleReport() *report {
 			oneRound("floor", "", roleFloor, 400, 10),
 			oneRound("relay", "", roleRelay, 80, 40),
 			oneRound("pgrecall", "pgrecall", roleHit, 300, 15),
+			oneRound("pgrecall/scraped", "pgrecall", roleScraped, 300, 16),
 			oneRound("pgrecall/off", "pgrecall", rolePassThrough, 80, 40),
 			oneRound("pgrecall/never", "pgrecall", rolePassThrough, 80, 41),
 			oneRound("pgpool", "", roleOther, 90, 50),
@@ -37,13 +38,14 @@ func sampleReport() *report {
 func TestTargets(t *testing.T) {
 	r := sampleReport()
 	want := map[string]string{
-		"hit CPU x floor, simple":            reached,
-		"hits per second x direct, simple":   reached,
-		"pgrecall/off CPU x relay, simple":   reached,
-		"pgrecall/never CPU x relay, simple": notReached,
-		"bytes of a one-row entry":           reached,
-		"bytes of an idle client":            notMeasured,
-		"stale reads":                        reached,
+		"hit CPU x floor, simple":                         reached,
+		"hits per second x direct, simple":                reached,
+		"pgrecall/off CPU x relay, simple":                reached,
+		"pgrecall/never CPU x relay, simple":              notReached,
+		"CPU with a scrape each second x without, simple": notReached,
+		"bytes of a one-row entry":                        reached,
+		"bytes of an idle client":                         notMeasured,
+		"stale reads":                                     reached,
 	}
 	got := r.judge("pgrecall")
 	if len(got) != len(want) {
