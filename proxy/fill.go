@@ -31,7 +31,8 @@ type fill struct {
 	parameter []byte
 	row       []byte
 	data      []byte
-	finished  bool // CommandComplete has come
+	finished  bool  // CommandComplete has come
+	took      int64 // until the answer was complete, in nanoseconds
 	aborted   bool
 	stored    bool
 	large     bool         // aborted because the answer is too large
@@ -147,6 +148,9 @@ func (f *fill) store(s *session) {
 		f.source.SetCost(entry.Origin)
 		entry.Tenant = f.tenant
 	}
+	if !f.only {
+		f.replaces(s.srv)
+	}
 	s.srv.L1.Put(f.key, entry)
 	f.stored, f.entry = true, entry
 	s.srv.shared.offer(f.offer, entry)
@@ -157,6 +161,24 @@ func (f *fill) store(s *session) {
 	if f.flight != nil {
 		f.flight.Finish(entry)
 	}
-	f.use.Filled(entry.Size())
+	if !f.only {
+		f.use.Filled(entry.Size())
+	}
 	f.use.Overhead(s.now() - began)
+}
+
+// replaces counts why the result takes the place of another one, if it does. What shadow mode compared is counted already.
+func (f *fill) replaces(srv *Server) {
+	if f.comparison != nil {
+		return
+	}
+	switch old := srv.L1.Get(f.key); {
+	case old == nil:
+	case srv.flushes.covers(old) || !srv.slots.Valid(old.Stamp):
+		f.use.Replaced(traffic.Invalidated)
+	case sameRows(f.data, old.Data):
+		f.use.Replaced(traffic.Unchanged)
+	default:
+		f.use.Replaced(traffic.Changed)
+	}
 }

@@ -137,7 +137,10 @@ func (srv *Server) newPlan(statement *parser.Statement, sc *scope, d *database) 
 
 // description says what is counted of the plan.
 func (p *plan) description() traffic.Description {
-	d := traffic.Description{Statement: p.statement, Database: p.database.name}
+	d := traffic.Description{
+		Statement: p.statement, Database: p.database.name, Secured: p.decision.RowSecurity,
+		Whole: p.outcome == outcomeWrite && (p.touched.Whole || p.touched.Definition),
+	}
 	if r := p.decision.Rule; r != nil {
 		d.Rule = r.Name
 	}

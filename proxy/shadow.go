@@ -10,6 +10,7 @@ import (
 
 	"github.com/pgrecall/pgrecall/cache"
 	"github.com/pgrecall/pgrecall/parser"
+	"github.com/pgrecall/pgrecall/proxy/traffic"
 	"github.com/pgrecall/pgrecall/wire"
 )
 
@@ -30,6 +31,7 @@ type comparison struct {
 	srv   *Server
 	key   cache.Key
 	entry *cache.Entry
+	use   *traffic.Use // nil for a description
 }
 
 // shadowed tells whether the session's reads go upstream while the cache works alongside.
@@ -42,8 +44,18 @@ func (s *session) compare(f *fill, directive parser.Directive) {
 	if f == nil || !s.shadowed() {
 		return
 	}
-	if entry := s.lookup(f.key, directive); entry != nil && !s.servedByAge(entry) {
+	began := s.now()
+	entry := s.lookup(f.key, directive)
+	if entry != nil && !s.servedByAge(entry) {
 		f.comparison = &comparison{srv: s.srv, key: f.key, entry: entry}
+	}
+	switch {
+	case f.only:
+	case f.comparison != nil: // what a hit takes, but for the sending
+		f.comparison.use = f.use
+		f.use.HitTook(s.now() - s.frontend.received)
+	default:
+		s.frontend.boarded = began
 	}
 }
 
@@ -57,6 +69,7 @@ func (s *session) servedByAge(entry *cache.Entry) bool {
 func (c *comparison) abandon() {
 	if c != nil {
 		c.srv.verified(inconclusive, nil, c.entry, nil)
+		c.use.Unclear()
 	}
 }
 
@@ -64,15 +77,17 @@ func (c *comparison) abandon() {
 func (c *comparison) settle(f *fill) bool {
 	switch {
 	case !c.srv.slots.Valid(c.entry.Stamp) || c.entry.Row != nil && f.row == nil && !f.only:
-		c.srv.verified(inconclusive, nil, c.entry, nil)
+		c.abandon()
 	case f.only && bytes.Equal(f.parameter, c.entry.Parameters) && bytes.Equal(f.row, c.entry.Row):
 		c.srv.verified(same, nil, c.entry, nil)
 		return true
 	case !f.only && (c.entry.Row == nil || f.row == nil || bytes.Equal(f.row, c.entry.Row)) && sameRows(f.data, c.entry.Data):
 		c.srv.verified(same, nil, c.entry, nil)
+		c.use.Would(f.took)
 		return true
 	default:
 		c.srv.verified(different, &c.key, c.entry, [][]byte{f.parameter, f.row, f.data})
+		c.use.Differed()
 	}
 	return false
 }

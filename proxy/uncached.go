@@ -83,6 +83,9 @@ func (s *session) observe(e *expectation) {
 	took := cache.Monotonic() - e.sent
 	s.srv.metrics.observe(e.outcome, took)
 	s.logSlow(e, took)
+	if e.fill != nil {
+		e.fill.took = took
+	}
 	if e.plan == nil {
 		return
 	}

@@ -59,6 +59,8 @@ type shape struct {
 	query     string
 	tables    []string
 	rule      string
+	whole     int64
+	secured   bool
 	totals    Totals
 	inherited time.Duration // of the shape that made room
 	last      time.Time
@@ -151,6 +153,18 @@ func (r *Registry) add(o *open, delta Totals, began time.Time) {
 	r.shapeSeries.add(o.shape.key, delta)
 	o.shape.totals.add(delta, 1)
 	o.shape.last = began
+	o.shape.describe(&o.description, delta.Writes)
+}
+
+// describe takes over what is known by now: while the catalog is loaded less is, and rules change.
+func (s *shape) describe(d *Description, writes int64) {
+	if len(d.Tables) > 0 {
+		s.tables = d.Tables
+	}
+	s.rule, s.secured = d.Rule, d.Secured
+	if d.Whole {
+		s.whole += writes
+	}
 }
 
 // tablesOf returns the totals of what a statement reads or touches.

@@ -22,6 +22,44 @@ func TestTextShowsNoConstants(t *testing.T) {
 	}
 }
 
+// TestShadowAndReplacements: what shadow mode and results that took another one's place are counted as, and that shapes follow their plans.
+func TestShadowAndReplacements(t *testing.T) {
+	r := NewRegistry(100)
+	text := parser.Analyze("SELECT a FROM t WHERE id = 1")
+	loading := r.Open(Description{Statement: text, Database: "db", Whole: true})
+	loading.Write(1)
+	known := r.Open(Description{Statement: text, Database: "db", Rule: "new", Tables: []string{"public.t"}, Secured: true})
+	for range 3 {
+		known.Would(1000)
+	}
+	known.Differed()
+	known.Unclear()
+	for range 10 {
+		known.Miss(100)
+	}
+	known.Filled(50)
+	known.Replaced(Invalidated)
+	for range 2 {
+		known.Replaced(Unchanged)
+	}
+	for range 3 {
+		known.Replaced(Changed)
+	}
+	want := Totals{Misses: 10, Writes: 1, WriteTime: 1, Asked: 1000, Would: 3, WouldSave: 3000, Differed: 1, Unclear: 1, Kept: 1, Bytes: 50, Invalidated: 1, Unchanged: 2, Changed: 3}
+	shapes, _ := r.Shapes()
+	if s := shapes[0]; len(shapes) != 1 || s.Totals != want || s.Whole != 1 || !s.Secured || s.Rule != "new" || len(s.Tables) != 1 {
+		t.Errorf("%+v", shapes)
+	}
+	if w, known := shapes[0].Worth(10); !known || w.HitRate != .2 || w.Hit != 10 {
+		t.Errorf("%+v", w)
+	}
+	var nobody *Use
+	nobody.Would(1)
+	nobody.Differed()
+	nobody.Unclear()
+	nobody.Replaced(Changed)
+}
+
 func open1(r *Registry, sql string, tables ...string) *Use {
 	return r.Open(Description{Statement: parser.Analyze(sql), Database: "db", Rule: "rule", Tables: tables})
 }
@@ -41,7 +79,7 @@ func TestShapesAddUpWhatSharesAFingerprint(t *testing.T) {
 	if len(shapes) != 2 || rest != (Totals{}) {
 		t.Fatalf("%+v, %+v", shapes, rest)
 	}
-	want := Totals{Hits: 1, SharedHits: 1, Misses: 1, Bypasses: 1, Timed: 1, Saved: 4000, Asked: 1000, Overhead: 100, HitTime: 10, BypassTime: 7, Bytes: 50}
+	want := Totals{Hits: 1, SharedHits: 1, Misses: 1, Bypasses: 1, Timed: 1, Saved: 4000, Asked: 1000, Overhead: 100, HitTime: 10, BypassTime: 7, Kept: 1, Bytes: 50}
 	if s := shapes[0]; s.Totals != want || s.Query != "select a from t where id = $1" || s.Rule != "rule" || len(s.Tables) != 1 || s.Fingerprint == 0 || s.HitRate() != .5 {
 		t.Errorf("%+v", s)
 	}

@@ -14,6 +14,8 @@ type Description struct {
 	Database  string
 	Rule      string   // its name, "" for the policy's defaults
 	Tables    []string // schema.name of what the statement reads or touches, as far as that is known
+	Whole     bool     // it writes, or may, what makes all of the database invalid
+	Secured   bool     // policies of row security may restrict its answer
 }
 
 // Use counts the executions of one plan. Its methods may be called from any goroutine, and accept nil.
@@ -24,9 +26,12 @@ type counters struct {
 	// What each answer from the cache touches.
 	hits, shared, saved, timed, hitTime atomic.Int64
 
-	misses, asked, overhead, bytes atomic.Int64
-	bypasses, bypassTime           atomic.Int64
-	writes, writeTime              atomic.Int64
+	misses, asked, overhead, kept, bytes atomic.Int64
+	invalidated, unchanged, changed      atomic.Int64
+	would, wouldSave                     atomic.Int64
+	differed, unclear                    atomic.Int64
+	bypasses, bypassTime                 atomic.Int64
+	writes, writeTime                    atomic.Int64
 
 	over atomic.Bool // nobody counts here any more
 }
@@ -76,7 +81,54 @@ func (u *Use) Overhead(nanoseconds int64) {
 // Filled notes the size of a result that was kept, in bytes.
 func (u *Use) Filled(bytes int) {
 	if u != nil {
+		u.c.kept.Add(1)
 		u.c.bytes.Add(int64(bytes))
+	}
+}
+
+// Replacement is why a result took the place of another one.
+type Replacement uint8
+
+// Replacements.
+const (
+	Invalidated Replacement = iota // something was written, or flushed
+	Unchanged                      // too old, and the same as before
+	Changed                        // too old, and another one, though nothing that is known of was written
+)
+
+// Replaced notes that a result which is kept took the place of another one.
+func (u *Use) Replaced(why Replacement) {
+	switch {
+	case u == nil:
+	case why == Invalidated:
+		u.c.invalidated.Add(1)
+	case why == Unchanged:
+		u.c.unchanged.Add(1)
+	default:
+		u.c.changed.Add(1)
+	}
+}
+
+// Would notes a read in shadow mode that would have come from the cache, rightly. The upstream took so many nanoseconds for it. It counts as
+// a bypass, too, as the next two do.
+func (u *Use) Would(took int64) {
+	if u != nil {
+		u.c.would.Add(1)
+		u.c.wouldSave.Add(took)
+	}
+}
+
+// Differed notes a read in shadow mode that would have got another answer from the cache.
+func (u *Use) Differed() {
+	if u != nil {
+		u.c.differed.Add(1)
+	}
+}
+
+// Unclear notes a read in shadow mode for which there was an answer in the cache that could not be compared.
+func (u *Use) Unclear() {
+	if u != nil {
+		u.c.unclear.Add(1)
 	}
 }
 
@@ -100,11 +152,18 @@ func (u *Use) Write(nanoseconds int64) {
 type Totals struct {
 	Hits, SharedHits, Misses, Bypasses, Writes int64
 	Timed                                      int64 // hits that HitTime is of
+	// Would are the bypasses of shadow mode that would have come from the cache, compared and found the same; Differed those that would have got
+	// another answer; Unclear those of which it can't be told.
+	Would, Differed, Unclear int64
 	// Saved is the upstream's time for the answers that came from the cache, Asked that for misses, Overhead what caching cost on these beside it.
 	Saved, Asked, Overhead time.Duration
+	WouldSave              time.Duration // of BypassTime what Would would have saved
 	// HitTime, BypassTime and WriteTime are how long these took at pgrecall.
 	HitTime, BypassTime, WriteTime time.Duration
-	Bytes                          int64 // of the results that were kept
+	Kept, Bytes                    int64 // results that were kept, and their sizes
+	// Of Kept those that took the place of another one: because of a write or a flush; because it was too old, though the new one is the same; and
+	// where it is not, though nothing that pgrecall knows of was written.
+	Invalidated, Unchanged, Changed int64
 	// Invalidations are of a table, by their sources: shapes and rules have none.
 	Invalidations [Sources]int64
 }
@@ -115,17 +174,19 @@ func (c *counters) totals() Totals {
 		Timed: c.timed.Load(),
 		Saved: time.Duration(c.saved.Load()), Asked: time.Duration(c.asked.Load()), Overhead: time.Duration(c.overhead.Load()),
 		HitTime: time.Duration(c.hitTime.Load()), BypassTime: time.Duration(c.bypassTime.Load()), WriteTime: time.Duration(c.writeTime.Load()),
-		Bytes: c.bytes.Load(),
+		Kept: c.kept.Load(), Bytes: c.bytes.Load(), Invalidated: c.invalidated.Load(), Unchanged: c.unchanged.Load(), Changed: c.changed.Load(),
+		Would: c.would.Load(), WouldSave: time.Duration(c.wouldSave.Load()), Differed: c.differed.Load(), Unclear: c.unclear.Load(),
 	}
 }
 
 // fields returns all sums, in an order of its own.
-func (t *Totals) fields() (list [13 + Sources]*int64) {
+func (t *Totals) fields() (list [21 + Sources]*int64) {
 	for source := range t.Invalidations {
-		list[13+source] = &t.Invalidations[source]
+		list[21+source] = &t.Invalidations[source]
 	}
 	copy(list[:], []*int64{
-		&t.Hits, &t.SharedHits, &t.Misses, &t.Bypasses, &t.Writes, &t.Timed, &t.Bytes,
+		&t.Hits, &t.SharedHits, &t.Misses, &t.Bypasses, &t.Writes, &t.Timed, &t.Kept, &t.Bytes,
+		&t.Invalidated, &t.Unchanged, &t.Changed, &t.Would, &t.Differed, &t.Unclear, (*int64)(&t.WouldSave),
 		(*int64)(&t.Saved), (*int64)(&t.Asked), (*int64)(&t.Overhead), (*int64)(&t.HitTime), (*int64)(&t.BypassTime), (*int64)(&t.WriteTime),
 	})
 	return list

@@ -13,6 +13,8 @@ type Shape struct {
 	Query       string   // without constants; "" where there is no such form
 	Tables      []string // schema.name
 	Rule        string   // "" for the policy's defaults
+	Whole       int64    // of Writes those that made all of the database invalid
+	Secured     bool     // row security may restrict its answers
 	Last        time.Time
 	Totals
 }
@@ -40,7 +42,7 @@ func (r *Registry) Shapes() (list []Shape, rest Totals) {
 	defer r.mu.Unlock()
 	r.sweep()
 	for _, s := range r.shapes {
-		list = append(list, Shape{s.key.fingerprint, s.key.database, s.query, s.tables, s.rule, s.last, s.totals})
+		list = append(list, Shape{s.key.fingerprint, s.key.database, s.query, s.tables, s.rule, s.whole, s.secured, s.last, s.totals})
 	}
 	slices.SortFunc(list, func(a, b Shape) int {
 		return cmp.Or(cmp.Compare(b.Time(), a.Time()), cmp.Compare(a.Fingerprint, b.Fingerprint), cmp.Compare(a.Database, b.Database))
