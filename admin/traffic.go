@@ -17,7 +17,22 @@ type Counts struct {
 	// SecondsSaved is what the upstream would have taken for the hits, Seconds what it took for everything else.
 	SecondsSaved float64 `json:"seconds_saved"`
 	Seconds      float64 `json:"seconds"`
-	FilledBytes  int64   `json:"filled_bytes"` // of results that were kept, over time
+	// OverheadSeconds is what caching cost the misses beside that.
+	OverheadSeconds float64 `json:"overhead_seconds"`
+	Kept            int64   `json:"kept"`         // results that were kept, over time
+	FilledBytes     int64   `json:"filled_bytes"` // of these
+
+	// Of the results that were kept, those that took the place of another one: after a write or a flush; because that was too old, though it was
+	// still right; because that was too old, and it was wrong, though pgrecall knows of no write.
+	Invalidated      int64 `json:"invalidated"`
+	RenewedUnchanged int64 `json:"renewed_unchanged"`
+	RenewedChanged   int64 `json:"renewed_changed"`
+
+	// Of the bypasses those of shadow mode that the cache could have answered: as PostgreSQL did, in another way, or nobody can tell.
+	WouldHits         int64   `json:"would_hits"`
+	Differed          int64   `json:"differed"`
+	Inconclusive      int64   `json:"inconclusive"`
+	WouldSecondsSaved float64 `json:"would_seconds_saved"` // what PostgreSQL took for would_hits
 }
 
 // Statement is a shape of statements: those that are alike but for their constants.
@@ -28,6 +43,9 @@ type Statement struct {
 	Tables      []string  `json:"tables"`
 	Rule        string    `json:"rule"` // "" for the policy's defaults
 	Last        time.Time `json:"last"`
+	RowSecurity bool      `json:"row_security"` // policies of row security may restrict its answers
+	// WholeWrites are the writes that made everything of the database invalid.
+	WholeWrites int64 `json:"whole_writes"`
 	Counts
 	Worth *Worth `json:"worth,omitempty"` // where enough was measured
 }
@@ -49,6 +67,7 @@ type Table struct {
 	Counts
 	// Invalidations of what depends on it, by source. Those of everything in the database are with the name "*", those of all databases with that and no database.
 	Invalidations map[string]int64 `json:"invalidations"`
+	Worth         *Worth           `json:"worth,omitempty"` // of all its statements that may be cached
 }
 
 // Rule is what became of the statements that a rule decides; the name is "" for the policy's defaults.
@@ -64,6 +83,7 @@ type Traffic struct {
 	Rest   Counts  `json:"rest"`
 	Tables []Table `json:"tables"` // those first with the most statements
 	Rules  []Rule  `json:"rules"`
+	Policy Policy  `json:"policy"` // that holds now
 }
 
 // Numbers of statements and tables that /api/traffic returns.

@@ -70,6 +70,8 @@ func (p *process) run(ctx context.Context) int {
 		return p.flush(ctx)
 	case "health":
 		return p.health(ctx)
+	case "report":
+		return p.reportWorth(ctx)
 	case "warm":
 		return p.warm(ctx)
 	case "version":
@@ -77,7 +79,7 @@ func (p *process) run(ctx context.Context) int {
 	case "help":
 		return p.help()
 	}
-	fmt.Fprintf(p.stderr, "pgrecall: unknown command %q: want serve, check, explain, demo, flush, health, warm, version or help\n", name)
+	fmt.Fprintf(p.stderr, "pgrecall: unknown command %q: want serve, check, explain, demo, flush, health, report, warm, version or help\n", name)
 	return exitFailure
 }
 
@@ -96,6 +98,7 @@ Usage:
   pgrecall flush --all              remove what a running pgrecall and its fleet have cached, at its --admin address
                                     (or --database D, --table T, --tenant T, --fingerprint F; --token TOKEN)
   pgrecall health                   is a running pgrecall alive, at its --admin address (--ready: and can it cache); status 1 where not
+  pgrecall report                   what the cache is worth, what is risky, which rules to write (pgrecall report --help)
   pgrecall version
   pgrecall warm                     asks a running pgrecall for results before clients do (pgrecall warm --help)
 

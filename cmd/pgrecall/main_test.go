@@ -97,7 +97,7 @@ func TestExitStatuses(t *testing.T) {
 		"help":             {args: []string{"--help"}, stdout: "pgrecall answers repeated reads*"},
 		"help of serve":    {args: []string{"serve", "-h"}, stdout: "pgrecall answers repeated reads*"},
 		"help of explain":  {args: []string{"explain", "--help"}, stdout: "pgrecall answers repeated reads*"},
-		"unknown command":  {args: []string{"sevre"}, status: 1, stderr: `pgrecall: unknown command "sevre": want serve, check, explain, demo, flush, health, warm, version or help`},
+		"unknown command":  {args: []string{"sevre"}, status: 1, stderr: `pgrecall: unknown command "sevre": want serve, check, explain, demo, flush, health, report, warm, version or help`},
 		"unknown flag":     {args: []string{"--upsteam=x"}, status: 1, stderr: `pgrecall: unknown flag --upsteam, did you mean "upstream"?`},
 		"argument":         {args: []string{"serve", "x"}, status: 1, stderr: `pgrecall: unexpected argument "x"`},
 		"no upstream":      {args: []string{"--listen=127.0.0.1:0"}, status: 1, stderr: "pgrecall: no upstream: give --upstream postgres://host:port/database, or set DATABASE_URL"},

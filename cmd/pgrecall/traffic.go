@@ -12,25 +12,22 @@ import (
 // Traffic says whether caching each shape pays, too.
 func (i *instance) Traffic() admin.Traffic {
 	shapes, rest := i.engine.Shapes()
-	t := admin.Traffic{Statements: make([]admin.Statement, 0, len(shapes)), Rest: counts(&rest), Tables: []admin.Table{}, Rules: []admin.Rule{}}
+	t := admin.Traffic{Statements: make([]admin.Statement, 0, len(shapes)), Rest: counts(&rest), Tables: []admin.Table{}, Rules: []admin.Rule{}, Policy: policyInForce(i.policy.Load())}
 	elsewhere := hitTime(shapes)
 	for j := range shapes {
 		s := &shapes[j]
 		statement := admin.Statement{
 			Fingerprint: fmt.Sprintf("%016x", s.Fingerprint), Database: s.Database, Query: s.Query, Tables: s.Tables, Rule: s.Rule,
-			Last: s.Last.UTC().Truncate(time.Second), Counts: counts(&s.Totals),
+			Last: s.Last.UTC().Truncate(time.Second), RowSecurity: s.Secured, WholeWrites: s.Whole, Counts: counts(&s.Totals),
+			Worth: measured(&s.Totals, elsewhere),
 		}
 		if statement.Tables == nil {
 			statement.Tables = []string{}
 		}
-		if w, known := s.Worth(elsewhere); known {
-			shown := worth(&w)
-			statement.Worth = &shown
-		}
 		t.Statements = append(t.Statements, statement)
 	}
 	for _, table := range i.engine.Tables() {
-		t.Tables = append(t.Tables, admin.Table{Database: table.Database, Name: table.Name, Counts: counts(&table.Totals), Invalidations: invalidations(&table.Totals)})
+		t.Tables = append(t.Tables, admin.Table{Database: table.Database, Name: table.Name, Counts: counts(&table.Totals), Invalidations: invalidations(&table.Totals), Worth: measured(&table.Totals, elsewhere)})
 	}
 	for _, rule := range i.engine.Rules() {
 		t.Rules = append(t.Rules, admin.Rule{Name: rule.Name, Counts: counts(&rule.Totals)})
@@ -52,6 +49,8 @@ func counts(t *proxy.Totals) admin.Counts {
 	return admin.Counts{
 		Hits: t.Hits, SharedHits: t.SharedHits, Misses: t.Misses, Bypasses: t.Bypasses, Writes: t.Writes, HitRate: t.HitRate(),
 		SecondsSaved: t.Saved.Seconds(), Seconds: (t.Asked + t.BypassTime + t.WriteTime).Seconds(), FilledBytes: t.Bytes,
+		OverheadSeconds: t.Overhead.Seconds(), Kept: t.Kept, Invalidated: t.Invalidated, RenewedUnchanged: t.Unchanged, RenewedChanged: t.Changed,
+		WouldHits: t.Would, Differed: t.Differed, Inconclusive: t.Unclear, WouldSecondsSaved: t.WouldSave.Seconds(),
 	}
 }
 
@@ -64,6 +63,16 @@ func invalidations(t *proxy.Totals) map[string]int64 {
 		}
 	}
 	return list
+}
+
+// measured says what caching is worth, nil where too little was measured.
+func measured(t *proxy.Totals, elsewhere time.Duration) *admin.Worth {
+	w, known := t.Worth(elsewhere)
+	if !known {
+		return nil
+	}
+	shown := worth(&w)
+	return &shown
 }
 
 func worth(w *proxy.Worth) admin.Worth {
