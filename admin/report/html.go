@@ -24,6 +24,7 @@ type bar struct {
 	Label, Value string
 	TextY, BarY  int
 	First, Whole string // percents; Whole is where the second part ends
+	Kind         string // a: good, b: neither, c: bad
 }
 
 // Heights in a chart, in pixels.
@@ -35,7 +36,7 @@ const (
 )
 
 // row adds a bar. What it says has to be complete without the bar.
-func (c *chart) row(label, value string, first, whole, most float64) {
+func (c *chart) row(kind, label, value string, first, whole, most float64) {
 	y := len(c.Bars) * rowHeight
 	part := func(v float64) string {
 		if most <= 0 || v <= 0 {
@@ -43,7 +44,7 @@ func (c *chart) row(label, value string, first, whole, most float64) {
 		}
 		return fmt.Sprintf("%.2f%%", max(100*v/most, 0.3)) // something can be seen of whatever is there
 	}
-	c.Bars = append(c.Bars, bar{Label: short(label, 34), Value: value, TextY: y + textBelow, BarY: y + barBelow, First: part(first), Whole: part(whole)})
+	c.Bars = append(c.Bars, bar{Label: short(label, 34), Value: value, TextY: y + textBelow, BarY: y + barBelow, First: part(first), Whole: part(whole), Kind: kind})
 	c.Height = len(c.Bars) * rowHeight
 	c.Desc = strings.TrimPrefix(c.Desc+"; "+label+": "+value, "; ")
 }
@@ -60,7 +61,10 @@ func (r *Report) charts() []chart {
 	}
 	for i := range shown {
 		t := &shown[i]
-		tables.row(r.tableLabel(t), seconds(t.SecondsSaved)+" of "+seconds(t.DatabaseSeconds), t.SecondsSaved, t.DatabaseSeconds, most)
+		if t.DatabaseSeconds == 0 {
+			continue
+		}
+		tables.row("a", r.tableLabel(t), seconds(t.SecondsSaved)+" of "+seconds(t.DatabaseSeconds), t.SecondsSaved, t.DatabaseSeconds, most)
 	}
 
 	s := &r.Summary
@@ -71,11 +75,14 @@ func (r *Report) charts() []chart {
 	}
 	all := float64(s.Reads + s.Writes)
 	for _, o := range []struct {
-		label string
-		n     int64
-	}{{hits, s.Hits}, {"misses", s.Misses}, {"not cached", s.Bypass}, {"compared without result", s.Inconclusive}, {"differed", s.Differed}, {"writes", s.Writes}} {
+		kind, label string
+		n           int64
+	}{
+		{"a", hits, s.Hits}, {"b", "misses", s.Misses}, {"b", "not cached", s.Bypass}, {"b", "compared without result", s.Inconclusive},
+		{"c", "differed", s.Differed}, {"b", "writes", s.Writes},
+	} {
 		if o.n > 0 {
-			outcomes.row(o.label, count(o.n)+" ("+percent(float64(o.n)/all)+")", float64(o.n), float64(o.n), all)
+			outcomes.row(o.kind, o.label, count(o.n)+" ("+percent(float64(o.n)/all)+")", float64(o.n), float64(o.n), all)
 		}
 	}
 
@@ -85,7 +92,7 @@ func (r *Report) charts() []chart {
 	}
 	for i := range min(len(r.Uncached), shownBars) {
 		u := &r.Uncached[i]
-		reasons.row(u.Reason, seconds(u.Seconds)+", "+plural(u.Count, "read"), u.Seconds, u.Seconds, most)
+		reasons.row("b", u.Reason, seconds(u.Seconds)+", "+plural(u.Count, "read"), u.Seconds, u.Seconds, most)
 	}
 	list := []chart{}
 	for _, c := range []chart{tables, outcomes, reasons} {

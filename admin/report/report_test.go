@@ -159,7 +159,7 @@ func TestAdvice(t *testing.T) {
 		"public.orders":  {Pays, "keep as it is"},
 		"public.event":   {Loses, "cache: never"},
 		"public.stock":   {Differs, "cache: never, until the cause is found"},
-		"public.audit":   {NotCached, "only written"},
+		"public.audit":   {OnlyWritten, "nothing to cache"},
 		"public.rates":   {Pays, "send its writes through pgrecall, or give it a shorter TTL"},
 	} {
 		i := slices.IndexFunc(r.Tables, func(t Table) bool { return t.Name == name })

@@ -121,7 +121,7 @@ func propose(in *Input, r *Report) Proposal {
 func advice(t *Table) string {
 	switch {
 	case t.Reads == 0:
-		return "only written"
+		return "nothing to cache"
 	case t.RenewedChanged > 0:
 		return "send its writes through pgrecall, or give it a shorter TTL"
 	case t.Verdict == NotCached:

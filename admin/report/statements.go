@@ -12,11 +12,12 @@ type Verdict string
 
 // Verdicts.
 const (
-	Pays      Verdict = "pays"
-	Loses     Verdict = "loses"      // misses cost more than hits save
-	Few       Verdict = "too few"    // misses to say it
-	Differs   Verdict = "differed"   // the cache would have been wrong, or was
-	NotCached Verdict = "not cached" // for the reasons that are told
+	Pays        Verdict = "pays"
+	Loses       Verdict = "loses"        // misses cost more than hits save
+	Few         Verdict = "too few"      // misses to say it
+	Differs     Verdict = "differed"     // the cache would have been wrong, or was
+	NotCached   Verdict = "not cached"   // for the reasons that are told
+	OnlyWritten Verdict = "only written" // of tables
 )
 
 // Statement is a shape of statements that read.

@@ -25,6 +25,9 @@ func tables(in *Input, r *Report) []Table {
 		raw := &in.Traffic.Tables[i]
 		f := figures(&raw.Counts)
 		t := Table{Database: raw.Database, Name: raw.Name, Figures: f, Worth: worth(&f, raw.Worth), Verdict: verdict(&f, raw.Worth)}
+		if t.Reads == 0 {
+			t.Verdict = OnlyWritten
+		}
 		if t.Writes > 0 {
 			t.ReadsPerWrite = float64(t.Reads) / float64(t.Writes)
 		}
