@@ -93,15 +93,19 @@ func TestRenewalsAreCompared(t *testing.T) {
 
 // TestWholeAndSecuredShapes: what makes all of a database invalid, and what row security may restrict, is told.
 func TestWholeAndSecuredShapes(t *testing.T) {
-	r := start(t, "CREATE TABLE t (id int)", "ALTER TABLE t ENABLE ROW LEVEL SECURITY", "CREATE POLICY p ON t USING (id > 0)", "CREATE TABLE u (id int)",
+	r := start(t, "CREATE TABLE t (id int)", "ALTER TABLE t ENABLE ROW LEVEL SECURITY", "CREATE POLICY p ON t USING (id > 0)", "CREATE TABLE u (id int)", "CREATE VIEW v AS SELECT id FROM u",
 		"CREATE FUNCTION f(x text) RETURNS void LANGUAGE plpgsql AS 'BEGIN EXECUTE x; END'")
 	c := r.connect()
 	if _, err := c.Exec(t.Context(), "SELECT id FROM t"); err != nil {
 		t.Fatal(err)
 	}
 	mustExec(t, c, "INSERT INTO u VALUES (1)")
+	mustExec(t, c, "SELECT id FROM v")
 	mustExec(t, c, "SELECT f('SELECT 1')")
 	if s := r.shapeOf("select id from t"); !s.Secured || s.Whole != 0 {
+		t.Errorf("%+v", s)
+	}
+	if s := r.shapeOf("select id from v"); !slices.Equal(slices.Sorted(slices.Values(s.Tables)), []string{"public.u", "public.v"}) { // package report relies on it
 		t.Errorf("%+v", s)
 	}
 	if s := r.shapeOf("select f($1)"); s.Whole != 1 {

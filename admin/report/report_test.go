@@ -241,3 +241,36 @@ func TestLongerLifetimesNeedEvidence(t *testing.T) {
 		}
 	}
 }
+
+// TestLosersInTablesThatPay: a table of which anything pays has rules for the shapes that lose, not for all of it; where there are too many, cache.auto.
+func TestLosersInTablesThatPay(t *testing.T) {
+	in := day()
+	loser := in.Traffic.Statements[3]
+	winner := in.Traffic.Statements[1]
+	winner.Fingerprint, winner.Tables = "00000000000000ff", loser.Tables
+	in.Traffic.Statements = append(in.Traffic.Statements, winner)
+	find := func(r *Report) (n int) {
+		for _, rule := range r.Proposal.Rules {
+			if slices.ContainsFunc(rule.Tables, func(t RuleTable) bool { return t.Name == loser.Tables[0] }) && rule.Cache == "never" {
+				t.Errorf("a table of which something pays: %+v", rule)
+			}
+			if rule.Cache == "never" && rule.Fingerprint != "" && rule.First && !rule.Ask {
+				n++
+			}
+		}
+		return n
+	}
+	if r := Make(in); find(r) != 1 || r.Proposal.Auto {
+		t.Errorf("%+v", r.Proposal)
+	}
+	for range mostLosers {
+		in.Traffic.Statements = append(in.Traffic.Statements, loser)
+	}
+	r := Make(in)
+	if find(r) != mostLosers || !r.Proposal.Auto {
+		t.Errorf("%+v", r.Proposal)
+	}
+	if text := render(t, YAML, r); !strings.Contains(text, "auto: true") || !strings.Contains(text, "fingerprint: \"00000000000000a4\"") {
+		t.Error(text)
+	}
+}

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"regexp"
@@ -66,9 +65,12 @@ func (d *document) cache(r *Report) {
 		d.say(1, fmt.Sprintf("%s of %s reads came from the cache, or would have: %s of PostgreSQL's time a day.", percent(r.Summary.HitRate), count(r.Summary.Reads), seconds(r.Summary.SecondsSavedPerDay)))
 	}
 	d.put(1, "mode: %s", p.Mode)
-	d.say(1, "One in a thousand answers is checked in the background.")
+	d.say(1, "One in a thousand answers is checked in the background; keep your own share where it is larger.")
 	d.put(1, "verify: 0.1%%")
 	d.say(1, fmt.Sprintf("%s of results now, about %s expected with the rules below.", size(r.Memory.Bytes), size(r.Memory.Expected)))
+	if r.Memory.Proposed > r.Memory.Limit {
+		d.say(1, fmt.Sprintf("More than the %s of now: the machine must have it.", size(r.Memory.Limit)))
+	}
 	d.put(1, "l1_size: %s", sizeWord(max(r.Memory.Proposed, r.Memory.Limit)))
 	if p.Auto {
 		d.say(1, "More shapes lose than have a rule here.")
@@ -168,25 +170,27 @@ func (d *document) list(depth int, key string, values []string) {
 
 // present writes a rule that is in force.
 func (d *document) present(rule *admin.RuleText) {
-	d.put(1, "- name: %s", quoted(cmp.Or(rule.Name, "unnamed")))
+	of := &document{}
+	of.field(2, "name", rule.Name)
 	if m := &rule.Match; len(m.Tables) > 0 || m.Schema+m.Database+m.User+m.Fingerprint+m.Query != "" {
-		d.put(2, "match:")
-		d.list(3, "tables", m.Tables)
-		d.field(3, "schema", m.Schema)
-		d.field(3, "database", m.Database)
-		d.field(3, "user", m.User)
-		d.field(3, "fingerprint", m.Fingerprint)
-		d.field(3, "query", m.Query)
+		of.put(2, "match:")
+		of.list(3, "tables", m.Tables)
+		of.field(3, "schema", m.Schema)
+		of.field(3, "database", m.Database)
+		of.field(3, "user", m.User)
+		of.field(3, "fingerprint", m.Fingerprint)
+		of.field(3, "query", m.Query)
 	}
 	if rule.Cache == "" && rule.TTL+rule.MaxResult+rule.Consistency+rule.StaleWhileRevalidate+rule.StaleIfError == "" {
-		d.put(2, "cache: auto")
+		of.put(2, "cache: auto")
 	}
-	d.field(2, "cache", rule.Cache)
-	d.field(2, "ttl", rule.TTL)
-	d.field(2, "max_result", rule.MaxResult)
-	d.field(2, "consistency", rule.Consistency)
-	d.field(2, "stale_while_revalidate", rule.StaleWhileRevalidate)
-	d.field(2, "stale_if_error", rule.StaleIfError)
+	of.field(2, "cache", rule.Cache)
+	of.field(2, "ttl", rule.TTL)
+	of.field(2, "max_result", rule.MaxResult)
+	of.field(2, "consistency", rule.Consistency)
+	of.field(2, "stale_while_revalidate", rule.StaleWhileRevalidate)
+	of.field(2, "stale_if_error", rule.StaleIfError)
+	d.b.WriteString("  - " + strings.TrimPrefix(of.b.String(), "    "))
 }
 
 func (d *document) declarations(r *Report) {

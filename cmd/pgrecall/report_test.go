@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -32,8 +33,19 @@ func TestReportAfterShadow(t *testing.T) {
 cache: {mode: shadow, max_result: 2MiB}
 rules:
   - {name: "the \"ledger\": never", match: {tables: [ledger]}, cache: never}
+  - name: all of it
+    match: {tables: [a, "b_*"], schema: s, database: d, user: u, fingerprint: 00ff, query: "select *"}
+    ttl: 5s
+    max_result: 3MiB
+    consistency: session
+    stale_while_revalidate: 30s
+    stale_if_error: 1m30s
+  - {match: {tables: x}, cache: auto}
 functions:
   - {name: "rate", reads: [r], cache: true}
+  - {name: "log", effects: none}
+triggers:
+  - {name: g, table: s.t, writes: [w, x]}
 `))
 	conn := s.connect(false)
 	run(t, conn, "CREATE TABLE t AS SELECT generate_series(1, 300) AS a")
@@ -102,10 +114,21 @@ functions:
 		if err := json.Unmarshal([]byte(s.get("/api/traffic")), &traffic); err != nil {
 			t.Fatal(err)
 		}
-		return string(traffic.Policy)
+		var b bytes.Buffer
+		if err := json.Compact(&b, traffic.Policy); err != nil {
+			t.Fatal(err)
+		}
+		return b.String()
 	}
-	if was, is := policy(s), policy(started); was != is || !strings.Contains(is, `\"ledger\"`) || !strings.Contains(is, `"2MiB"`) {
-		t.Errorf("other rules are in force:\n%s\nwere:\n%s", is, was)
+	const want = `{"default_ttl":"60s","max_result":"2MiB","consistency":"strict","rules":[{"name":"the \"ledger\": never","match":{"tables":["ledger"]},"cache":"never"},` +
+		`{"name":"all of it","match":{"tables":["a","b_*"],"schema":"s","database":"d","user":"u","fingerprint":"00ff","query":"select *"},"ttl":"5s","max_result":"3MiB",` +
+		`"consistency":"session","stale_while_revalidate":"30s","stale_if_error":"90s"},{"match":{"tables":["x"]}}],` +
+		`"functions":[{"name":"rate","reads":["r"],"cache":true},{"name":"log","effects":"none"}],"triggers":[{"name":"g","table":"s.t","writes":["w","x"]}]}`
+	if was := policy(s); was != want {
+		t.Errorf("in force are:\n%s\nwant:\n%s", was, want)
+	}
+	if is := policy(started); is != want {
+		t.Errorf("in force with the proposal are:\n%s\nwant:\n%s", is, want)
 	}
 }
 
