@@ -21,9 +21,6 @@ func line(s string) string {
 	}, s)
 }
 
-// clean tells whether line leaves a text as it is.
-func clean(s string) bool { return line(s) == s }
-
 // printable returns a copy in which names and texts of the database are lines.
 func printable(in Input) Input {
 	lines := func(list []string) []string {

@@ -119,10 +119,9 @@ type page struct {
 func HTML(w io.Writer, r *Report) error {
 	t, err := template.New("page").Funcs(template.FuncMap{
 		"count": count, "seconds": seconds, "percent": percent, "size": size, "stamp": stamp, "short": short,
-		"label": r.tableLabel, "title": func(rule *Rule) string { return rule.title() },
-		"text":      func(u UncachedShape) string { return u.text() },
-		"ref":       func(rules []Rule) (list []*Rule) { return pointers(rules) },
-		"refTables": func(tables []Table) []*Table { return pointers(tables) },
+		"label": func(t Table) string { return r.tableLabel(&t) },
+		"title": func(rule Rule) string { return rule.title() },
+		"text":  func(u UncachedShape) string { return u.text() },
 	}).Parse(pageText)
 	if err != nil {
 		return fmt.Errorf("page: %w", err)
@@ -145,11 +144,4 @@ func HTML(w io.Writer, r *Report) error {
 		return fmt.Errorf("page: %w", err)
 	}
 	return nil
-}
-
-func pointers[T any](list []T) (out []*T) {
-	for i := range list {
-		out = append(out, &list[i])
-	}
-	return out
 }

@@ -78,8 +78,8 @@ func day() Input {
 	shape(8, "select * from monthly_report($1)", report, 1.4, "public.orders", "public.product").RowSecurity = true
 	call := admin.Counts{Writes: 12, Seconds: .4}
 	shape(9, "", call, 0).WholeWrites = 12
-	import_ := admin.Counts{Writes: 96_000, Seconds: 80}
-	shape(10, "update stock set quantity = $1 where product = $2", import_, 0, "public.stock")
+	imported := admin.Counts{Writes: 96_000, Seconds: 80}
+	shape(10, "update stock set quantity = $1 where product = $2", imported, 0, "public.stock")
 	rates := counted(20_000, 2_000, .0004)
 	rates.RenewedUnchanged, rates.RenewedChanged = 1_700, 40
 	shape(11, "select rate from rates where currency = $1", rates, .0004, "public.rates")
