@@ -102,6 +102,8 @@ func percent(share float64) string {
 		return "never"
 	case share == 1 || share == 0:
 		return strconv.FormatFloat(p, 'f', 0, 64) + "%"
+	case p > 0 && p < 0.05:
+		return "<0.1%"
 	case p >= 99.95:
 		return "99.9%" // not all of them
 	default:

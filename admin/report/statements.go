@@ -31,13 +31,12 @@ type Statement struct {
 	Figures
 	Verdict Verdict `json:"verdict"`
 	Why     string  `json:"why,omitempty"` // not cached
-	*Worth          // nil where too little was measured
-
-	raw *admin.Statement
+	Worth
 }
 
 // Worth says what a statement takes, and from which hit rate on caching it pays. Times are in seconds.
 type Worth struct {
+	Judged       bool    `json:"judged"`        // enough was measured; else only Origin is known, if that
 	Origin       float64 `json:"origin"`        // at PostgreSQL
 	Hit          float64 `json:"hit"`           // from the cache
 	MissOverhead float64 `json:"miss_overhead"` // beside Origin
@@ -64,7 +63,7 @@ func statements(in *Input) []Statement {
 		}
 		s := Statement{
 			Fingerprint: raw.Fingerprint, Database: raw.Database, Query: raw.Query, Tables: raw.Tables, Rule: raw.Rule, RowSecurity: raw.RowSecurity,
-			Figures: f, Worth: worth(&f, raw.Worth), raw: raw,
+			Figures: f, Worth: worth(&f, raw.Worth),
 		}
 		s.Verdict = verdict(&f, raw.Worth)
 		if s.Verdict == NotCached {
@@ -82,12 +81,12 @@ func statements(in *Input) []Statement {
 }
 
 // worth adds up what was measured.
-func worth(f *Figures, w *admin.Worth) *Worth {
+func worth(f *Figures, w *admin.Worth) Worth {
 	if w == nil {
-		return nil
+		return Worth{Origin: f.SecondsSaved / float64(max(f.Hits, 1))}
 	}
-	return &Worth{
-		Origin: w.Origin, Hit: w.Hit, MissOverhead: max(w.Miss-w.Origin, 0), LookupRate: w.HitRate, BreakEven: w.BreakEven,
+	return Worth{
+		Judged: true, Origin: w.Origin, Hit: w.Hit, MissOverhead: max(w.Miss-w.Origin, 0), LookupRate: w.HitRate, BreakEven: w.BreakEven,
 		Net: f.SecondsSaved - float64(f.Hits)*w.Hit - f.OverheadSeconds,
 	}
 }

@@ -15,7 +15,7 @@ type Table struct {
 	WrittenEvery  float64 `json:"written_every"`
 	Verdict       Verdict `json:"verdict"`
 	Advice        string  `json:"advice"`
-	*Worth                // nil where too little was measured
+	Worth
 }
 
 // tables returns those that were read. Advice comes with the proposal.

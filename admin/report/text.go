@@ -172,7 +172,7 @@ func (rule *Rule) title() string {
 
 // from is the hit rate from which on caching pays.
 func (w *Worth) from() string {
-	if w == nil {
+	if !w.Judged {
 		return "?"
 	}
 	return percent(w.BreakEven)
@@ -180,10 +180,10 @@ func (w *Worth) from() string {
 
 // time returns what one statement takes: 0 at PostgreSQL, 1 as a hit, 2 as a miss beside that.
 func (w *Worth) time(of int) string {
-	if w == nil {
-		return "?"
+	if t := [...]float64{w.Origin, w.Hit, w.MissOverhead}[of]; t > 0 {
+		return seconds(t)
 	}
-	return seconds([]float64{w.Origin, w.Hit, w.MissOverhead}[of])
+	return "?"
 }
 
 func (u *UncachedShape) text() string {
@@ -216,9 +216,13 @@ func (r *Report) keyFigures() []keyFigure {
 	if r.Shadow() {
 		hits = "of them would come from the cache"
 	}
+	saved := fmt.Sprintf("%s of %s", percent(s.SavedShare), seconds(s.DatabaseSeconds))
+	if r.Seconds >= leastSeconds {
+		saved += "; " + seconds(s.SecondsSavedPerDay) + " a day"
+	}
 	list := []keyFigure{
 		{"hit rate", percent(s.HitRate), fmt.Sprintf("%s reads, %s %s", count(s.Reads), count(s.Hits), hits)},
-		{"PostgreSQL's time saved", seconds(s.SecondsSaved), fmt.Sprintf("%s of %s; %s a day", percent(s.SavedShare), seconds(s.DatabaseSeconds), seconds(s.SecondsSavedPerDay))},
+		{"PostgreSQL's time saved", seconds(s.SecondsSaved), saved},
 		{"cost of misses", seconds(s.OverheadSeconds), fmt.Sprintf("beside PostgreSQL's time, for %s", plural(s.Misses, "miss"))},
 		{"reads that are not cached", count(s.Bypass), "the reasons are below"},
 		{"writes", count(s.Writes), fmt.Sprintf("%s were asked for anew because of them", plural(s.Invalidated, "result"))},

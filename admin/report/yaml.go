@@ -62,7 +62,7 @@ func (d *document) cache(r *Report) {
 	if p.Mode == "shadow" {
 		d.say(1, "Answers differed: nothing should be served until the cause is found.")
 	} else {
-		d.say(1, fmt.Sprintf("%s of %s reads came from the cache, or would have: %s of PostgreSQL's time a day.", percent(r.Summary.HitRate), count(r.Summary.Reads), seconds(r.Summary.SecondsSavedPerDay)))
+		d.say(1, fmt.Sprintf("%s of %s reads came from the cache, or would have: %s of PostgreSQL's time.", percent(r.Summary.HitRate), count(r.Summary.Reads), seconds(r.Summary.SecondsSaved)))
 	}
 	d.put(1, "mode: %s", p.Mode)
 	d.say(1, "One in a thousand answers is checked in the background; keep your own share where it is larger.")
