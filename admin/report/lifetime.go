@@ -67,7 +67,7 @@ func (p *proposer) lifetime() (ttl time.Duration, watched bool) {
 func (p *proposer) unwritten() map[tableKey]*Figures {
 	candidate := func(key tableKey) bool {
 		t := p.of[key]
-		return t != nil && key.usable() && t.Writes == 0 && t.RenewedChanged == 0 && t.Differed == 0 &&
+		return t != nil && key.usable() && !t.written() && t.RenewedChanged == 0 && t.Differed == 0 &&
 			t.Reads >= leastReads && t.Verdict == Pays
 	}
 	set, ruled := map[tableKey]*Figures{}, map[tableKey]bool{}

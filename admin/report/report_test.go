@@ -210,6 +210,15 @@ func TestLongerLifetimesNeedEvidence(t *testing.T) {
 			_, s := country(in)
 			s.RenewedUnchanged, s.WouldHits, s.Hits = 0, 0, s.WouldHits
 		}, false, true},
+		"written through another pgrecall": {func(in *Input) {
+			table, _ := country(in)
+			table.Invalidations = map[string]int64{"bus": 1}
+		}, false, false},
+		"defined anew": {func(in *Input) {
+			table, _ := country(in)
+			table.Invalidations = map[string]int64{"ddl": 1}
+			in.Traffic.Tables = append(in.Traffic.Tables, admin.Table{Name: "*", Invalidations: map[string]int64{"ddl": 3}})
+		}, true, false},
 		"written by others": {func(in *Input) {
 			_, s := country(in)
 			s.Invalidated = s.WouldHits / 10

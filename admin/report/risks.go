@@ -203,7 +203,7 @@ func trafficRisks(l *riskList, in *Input, r *Report) {
 		l.add(Note, "stopped", nil, fmt.Sprintf("cache.auto has stopped caching %s for now.", plural(int64(n), "shape")), "Their figures here are of the time before.")
 	}
 	if r.Memory.SharedToo {
-		l.add(Note, "fleet", nil, "This is one pgrecall of those that share an L2.", "The others have figures of their own: ask each of them. Tables that they write look unwritten here.")
+		l.add(Note, "fleet", nil, "This is one pgrecall of those that share an L2.", "The others have figures of their own: ask each of them. What they write is no write here, but an invalidation of source bus.")
 	}
 	if in.Status.Cache == "off" {
 		l.add(Caution, "off", nil, "The cache is off: nothing was measured.", "Run it with --cache shadow for a day.")
@@ -214,7 +214,7 @@ func trafficRisks(l *riskList, in *Input, r *Report) {
 func past(l *riskList, r *Report) {
 	var on []string
 	for i := range r.Tables {
-		if t := &r.Tables[i]; t.Writes == 0 && t.Hits > 0 && t.Name != "" {
+		if t := &r.Tables[i]; !t.written() && t.Hits > 0 && t.Name != "" {
 			on = append(on, r.tableLabel(t))
 		}
 	}

@@ -13,8 +13,10 @@ type Table struct {
 	// ReadsPerWrite is 0 where nothing was written; WrittenEvery is the time between two writes in seconds, 0 where there were less than two.
 	ReadsPerWrite float64 `json:"reads_per_write"`
 	WrittenEvery  float64 `json:"written_every"`
-	Verdict       Verdict `json:"verdict"`
-	Advice        string  `json:"advice"`
+	// Invalidations of what depends on it alone, by source: in_band are writes through this pgrecall, bus those through others of its fleet.
+	Invalidations map[string]int64 `json:"invalidations"`
+	Verdict       Verdict          `json:"verdict"`
+	Advice        string           `json:"advice"`
 	Worth
 }
 
@@ -24,7 +26,13 @@ func tables(in *Input, r *Report) []Table {
 	for i := range in.Traffic.Tables {
 		raw := &in.Traffic.Tables[i]
 		f := figures(&raw.Counts)
-		t := Table{Database: raw.Database, Name: raw.Name, Figures: f, Worth: worth(&f, raw.Worth), Verdict: verdict(&f, raw.Worth)}
+		if f.Reads+f.Writes == 0 { // invalidations alone: of everything, or before any statement
+			continue
+		}
+		t := Table{Database: raw.Database, Name: raw.Name, Invalidations: raw.Invalidations, Figures: f, Worth: worth(&f, raw.Worth), Verdict: verdict(&f, raw.Worth)}
+		if t.Invalidations == nil {
+			t.Invalidations = map[string]int64{}
+		}
 		if t.Reads == 0 {
 			t.Verdict = OnlyWritten
 		}
@@ -41,6 +49,11 @@ func tables(in *Input, r *Report) []Table {
 			cmp.Compare(a.Database, b.Database), cmp.Compare(a.Name, b.Name))
 	})
 	return list
+}
+
+// written tells whether anybody wrote the table, here or elsewhere, that pgrecall knows of.
+func (t *Table) written() bool {
+	return t.Writes+t.Invalidations["in_band"]+t.Invalidations["bus"]+t.Invalidations["replication"] > 0
 }
 
 // Memory is what results take.
