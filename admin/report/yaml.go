@@ -195,8 +195,10 @@ func (d *document) present(rule *admin.RuleText) {
 
 func (d *document) declarations(r *Report) {
 	policy := &r.Proposal.policy
-	d.put(0, "")
-	d.put(0, "functions:")
+	if len(policy.Functions)+len(r.Proposal.Declarations) > 0 {
+		d.put(0, "")
+		d.put(0, "functions:")
+	}
 	d.declared(policy.Functions)
 	for i, f := range r.Proposal.Declarations {
 		if i == 0 {
