@@ -63,6 +63,7 @@ const (
 	ReasonDiffered    Reason = "verification_differed"
 	ReasonNotWorth    Reason = "not_worth_it" // it costs more than it saves (cache.auto)
 	ReasonResultLarge Reason = "result_too_large"
+	ReasonAudit       Reason = "audit" // nothing can be recorded of it (audit.required)
 
 	// Session.
 	ReasonTransaction Reason = "transaction"

@@ -73,6 +73,8 @@ func (r Reason) Meaning() (what, change string) {
 		return "Caching this shape costs more than it saves: it is asked for too rarely before its answer changes. It is tried again later (cache.auto).", "Nothing; or a longer TTL, or fewer writes to its tables."
 	case ReasonResultLarge:
 		return "The result is larger than max_result allows.", "Raise max_result for these tables, or read less."
+	case ReasonAudit:
+		return "The audit log can't be written, and no answer of the cache may go unrecorded (audit.required).", "See to the disk and the file of audit.file; it is tried again all the time."
 	case ReasonTransaction:
 		return "The transaction has written or locked, so it must see its own state.", "Read before the write or outside of the transaction."
 	case ReasonIsolation:

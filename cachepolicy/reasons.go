@@ -37,6 +37,7 @@ var Reasons = [...]Reason{
 	ReasonDiffered,
 	ReasonNotWorth,
 	ReasonResultLarge,
+	ReasonAudit,
 	ReasonTransaction,
 	ReasonIsolation,
 	ReasonPipeline,

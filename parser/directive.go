@@ -4,9 +4,13 @@ import "strings"
 
 const directivePrefix = "pgrecall:"
 
-// readDirective adds what the body of a comment rules to d: "pgrecall:" and then words, separated by white
-// space or commas, of which "off" and "ttl=..." mean something. Other comments and words rule nothing.
-func readDirective[T string | []byte](d *Directive, body T) {
+// readDirective adds what the comment whose body is text[from:to] rules to d: "pgrecall:" and then words, separated by white
+// space or commas, of which "off" and "ttl=..." mean something. Other comments and words rule nothing. It notes where a trace context stands.
+func readDirective[T string | []byte](d *Directive, text T, from, to int) {
+	body := text[from:to]
+	if holdsTrace(body) {
+		d.TraceAt, d.TraceEnd = uint32(from), uint32(to)
+	}
 	i := 0
 	for i < len(body) && classes[body[i]] == classSpace {
 		i++
@@ -26,10 +30,26 @@ func readDirective[T string | []byte](d *Directive, body T) {
 	}
 }
 
+// traceKey is the key of a trace context among those of a comment as sqlcommenter writes it: key='value', separated by commas.
+const traceKey = "traceparent='"
+
+// holdsTrace tells whether a comment has the key.
+func holdsTrace[T string | []byte](body T) bool {
+	for i := 0; i+len(traceKey) <= len(body); i++ {
+		if body[i] == 't' && (i == 0 || body[i-1] == ',' || classes[body[i-1]] == classSpace) && string(body[i:i+len(traceKey)]) == traceKey {
+			return true
+		}
+	}
+	return false
+}
+
 // merge adds what a later comment rules.
 func (d *Directive) merge(later Directive) {
 	d.Off = d.Off || later.Off
 	if later.TTL != "" {
 		d.TTL = later.TTL
+	}
+	if later.TraceEnd != 0 {
+		d.TraceAt, d.TraceEnd = later.TraceAt, later.TraceEnd
 	}
 }

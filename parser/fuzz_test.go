@@ -35,6 +35,9 @@ func seeds(f *testing.F) {
 		f.Add(test.text)
 	}
 	f.Add("SELECT 'a' -- c\n'b' /* pgrecall: ttl=1s */;")
+	for _, test := range traceTests {
+		f.Add(test.text)
+	}
 	f.Add("SELECT E'\\'' U&\"d\\0061t\" UESCAPE '!' $t$ $$ $t$ 1..2 @-1")
 }
 

@@ -20,14 +20,14 @@ func skipGap[T string | []byte](text T, i int, directive *Directive) (int, gap) 
 					g.bad = true
 				}
 			}
-			readDirective(directive, text[start:i])
+			readDirective(directive, text, start, i)
 		case c == '/' && i+1 < len(text) && text[i+1] == '*':
 			end := skipBlock(text, i)
 			if end < 0 {
 				g.bad = true
 				return i, g
 			}
-			readDirective(directive, text[i+2:end-2])
+			readDirective(directive, text, i+2, end-2)
 			g.block = true
 			i = end
 		default:

@@ -246,10 +246,13 @@ type Command struct {
 	Equalities []Equality
 }
 
-// Directive is what a comment /* pgrecall: ... */ rules for one statement.
+// Directive is what the comments before and behind a statement say of it: /* pgrecall: ... */ rules it.
 type Directive struct {
 	Off bool   // "off"
 	TTL string // "ttl=30s": the duration as written, "" when not given
+	// TraceAt and TraceEnd are where in the text the body of the comment stands that holds a trace context (traceparent, as sqlcommenter writes it),
+	// the last one where there are several; 0 for none. It rules nothing.
+	TraceAt, TraceEnd uint32
 }
 
 // Statement is one SQL text analysed: immutable, shared between sessions.

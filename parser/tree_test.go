@@ -77,6 +77,9 @@ func checkCanonical(t reporter, text string) {
 		return
 	}
 	before, parsed := treeOf(t, text)
+	if parsed && directive.TraceEnd != 0 {
+		checkTrace(t, text, directive)
+	}
 	// libpg_query's scanner, unlike PostgreSQL's, ends a literal where a -- comment stands before its
 	// continuation; the canonical form has a newline there, which both read alike.
 	if !parsed && strings.Contains(canonical, "'\n'") && strings.Contains(text, "--") {

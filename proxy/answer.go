@@ -34,6 +34,9 @@ func (s *session) countHit(entry *cache.Entry) {
 		o, f.fetches = outcomeHitShared, f.fetches+1
 	}
 	s.countAnswer(o, entry)
+	if s.srv.Observer != nil {
+		s.tellHit(o, entry)
+	}
 	s.frontend.counted = entry.Source.Uses
 	if u := entry.Source.Uses; u != nil {
 		u.Hit(o == outcomeHitShared, entry.Origin)

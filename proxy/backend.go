@@ -26,6 +26,7 @@ type backend struct {
 	status     byte
 	change     *settingChange     // has been made in the transaction that is not over
 	heldFence  *invalidator.Fence // of an open transaction block
+	ending     ending             // of what is being answered
 }
 
 // Sizes of the backend side's buffer: small while the upstream is silent, larger while it talks.

@@ -46,6 +46,7 @@ type expectation struct {
 	sent     int64              // cache.Monotonic, for expectQuery and expectExecute
 	plan     *plan              // for these two; nil when nothing is known, or the statement is pgrecall's own
 	reason   cachepolicy.Reason // why it is not cached
+	noted    *noted             // for the observer, nil without one
 }
 
 // aside is what few expectations have.

@@ -175,6 +175,7 @@ func (s *session) holdParse(h *heldMessage, scan *wire.Scanner, message []byte) 
 		s.checkScope()
 		if f.unnamed.scope == f.scope && s.planOf(f.unnamed).decision.Verdict == cachepolicy.Cache {
 			h.prepared = f.unnamed // the same once more
+			s.again(f.unnamed)
 			return s.servable()
 		}
 	}
@@ -211,6 +212,9 @@ func (s *session) newPrepared(name, text, types []byte) *prepared {
 	p.statement, p.directive = statement, directive
 	p.digest = cache.StatementDigest(canonical, types)
 	p.types = declaredTypes(types)
+	if s.srv.Observer != nil && directive.TraceEnd != 0 {
+		p.parent = &parsedContext{traceContext(text, directive), s.now()}
+	}
 	return p
 }
 

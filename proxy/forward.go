@@ -74,7 +74,7 @@ func (s *session) forwardParse(scan *wire.Scanner, message []byte) {
 	}
 	p.sent = true
 	s.notePrepared(p)
-	s.push(expectation{kind: expectParse, prepared: p})
+	s.push(expectation{kind: expectParse, prepared: p, sent: s.now()})
 }
 
 // learnFirst is learnFor for the first message of a cycle that is forwarded.
@@ -211,6 +211,9 @@ func (s *session) forwardExecute(scan *wire.Scanner, size int) {
 	}
 	if po != nil {
 		po.executed = true
+	}
+	if po != nil {
+		s.belongsTo(po.prepared)
 	}
 	s.judged(&e, p, reason)
 	s.foresee(p)

@@ -339,7 +339,7 @@ func (s *session) servable() bool {
 	if f.scope == nil || f.scope.mode == modeOff || s.shadowed() || s.srv.paused.Load() {
 		return false
 	}
-	return f.scope.readCommitted || byte(s.status.Load()) != wire.StatusIdle
+	return s.srv.answers() && (f.scope.readCommitted || byte(s.status.Load()) != wire.StatusIdle)
 }
 
 // readsAlike tells whether a text means the same under every client_encoding and under standard_conforming_strings on and off: it

@@ -53,6 +53,7 @@ func (s *session) answerHeld() {
 			}
 			add(h.entry.Data)
 			h.portal.executed = true
+			s.belongsTo(h.portal.prepared)
 			s.countHit(h.entry)
 			hits++
 			if s.sampled() && last == wire.Sync {

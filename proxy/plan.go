@@ -32,6 +32,7 @@ type plan struct {
 	vacuums    bool // one VACUUM
 	outcome    outcome
 	use        *traffic.Use // nil for what is neither a read nor a write
+	tables     []string     // likewise: that it reads, or writes
 }
 
 type planKey struct {
@@ -127,7 +128,8 @@ func (srv *Server) newPlan(statement *parser.Statement, sc *scope, d *database) 
 		p.source = srv.newSource(p)
 	}
 	if p.outcome == outcomeBypass || p.outcome == outcomeWrite {
-		p.use = srv.traffic.Open(p.description())
+		description := p.description()
+		p.tables, p.use = description.Tables, srv.traffic.Open(description)
 		if p.source != nil {
 			p.source.Uses = p.use
 		}

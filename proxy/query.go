@@ -28,6 +28,9 @@ func (s *session) handleQuery(message []byte) {
 	if text == nil {
 		statement, canonical = unknownStatement, nil
 	}
+	if s.srv.Observer != nil {
+		f.parent = traceContext(text, directive)
+	}
 	if s.replication && isReplicationCommand(canonical) {
 		s.push(expectation{kind: expectQuery, outcome: outcomeOther, sent: s.now()})
 		return
@@ -98,7 +101,7 @@ func (s *session) judged(e *expectation, p *plan, reason cachepolicy.Reason) {
 	if reason == cachepolicy.ReasonSettings {
 		reason = s.whyNoScope()
 	}
-	e.plan, e.reason = p, reason
+	e.plan, e.reason, e.noted = p, reason, s.note()
 	if e.outcome == outcomeBypass {
 		s.srv.metrics.bypass(reason)
 	}
@@ -150,6 +153,8 @@ func (s *session) whyNot(holdable bool, directive parser.Directive) cachepolicy.
 		return cachepolicy.ReasonIsolation
 	case f.database.snapshot() == nil:
 		return cachepolicy.ReasonNoCatalog
+	case !s.srv.answers():
+		return cachepolicy.ReasonAudit
 	case !holdable:
 		return cachepolicy.ReasonProtocol
 	}

@@ -3,6 +3,7 @@ package proxy_test
 import (
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/pgrecall/pgrecall/cachepolicy"
 	"github.com/pgrecall/pgrecall/internal/pgtest"
 	"github.com/pgrecall/pgrecall/proxy"
+	"github.com/pgrecall/pgrecall/proxy/observe"
 )
 
 // notCounted are the reasons that pgrecall_bypass_total never shows, and why: explain has them all the same.
@@ -41,6 +43,12 @@ const reasonSchema = `
 	CREATE SERVER elsewhere FOREIGN DATA WRAPPER nothing;
 	CREATE FOREIGN TABLE far (id int) SERVER elsewhere`
 
+// switchedLog is an audit log whose disk is full when it is told to be.
+type switchedLog struct{ full atomic.Bool }
+
+func (l *switchedLog) Ready() bool              { return !l.full.Load() }
+func (l *switchedLog) Ended(*observe.Statement) {}
+
 // cycle is an extended-query cycle with a parameter, or without where it is "", and a row limit.
 func cycle(name, sql, parameter string, limit int32) []byte {
 	bind := []any{"", name, int16(0), int16(0), int16(0)}
@@ -63,9 +71,11 @@ func TestEveryBypassHasItsReason(t *testing.T) {
 		t.Fatal(err)
 	}
 	registry, another := prometheus.NewRegistry(), prometheus.NewRegistry()
+	var log switchedLog
 	r := startOn(t, pgtest.Shared(t).NewDatabase(t), func(o *proxy.Options) {
 		o.Policy, o.Registerer, o.CatalogWait = policy, registry, 10*time.Second
 		o.Limits.MaxResult, o.Limits.HeldBytes = 1<<10, 16<<10
+		o.Observer = &log
 	}, reasonSchema)
 	hasty := startOn(t, r.Upstream, func(o *proxy.Options) { o.Registerer = another }) // does not wait for the catalog
 	blind := startOn(t, r.Upstream, func(o *proxy.Options) { o.HasAccount = false })
@@ -165,6 +175,11 @@ func TestEveryBypassHasItsReason(t *testing.T) {
 	want("a pause", "paused", func() { query(r.session(), read) })
 	want("a pause, extended", "paused", func() { exchange(r.session(), 1, statement(read)) })
 	r.Resume()
+
+	log.full.Store(true)
+	want("nothing can be recorded", "audit", func() { query(r.session(), read) })
+	want("nothing can be recorded, extended", "audit", func() { exchange(r.session(), 1, statement(read)) })
+	log.full.Store(false)
 
 	r.SetAuto(true)
 	for i := range 150 {

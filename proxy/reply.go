@@ -126,8 +126,12 @@ func (s *session) backendMessage(typ byte, message []byte) (swallow bool, replac
 		if b.change != nil {
 			b.change.failed = true
 		}
-		if answer := s.standsIn(e, message, traced); answer != nil {
+		answer := s.standsIn(e, message, traced)
+		if answer != nil {
 			replace = answer
+		}
+		if s.srv.Observer != nil {
+			b.ending.failed(e, message, answer != nil)
 		}
 		s.refuted(e, message)
 		if e.aside != nil && e.aside.canceled && message != nil && !b.saidFatal {
@@ -233,6 +237,7 @@ func (s *session) popExecute() {
 	if e.copyGate != nil {
 		e.copyGate <- wire.CommandComplete
 	}
+	s.tell(&e)
 	s.observe(&e)
 	if e.fill != nil {
 		e.fill.store(s)
@@ -249,10 +254,16 @@ func (s *session) errorResponse() (swallow bool) {
 		return false
 	}
 	swallow = e.swallow && (e.probe != nil || e.quiet || e.aside != nil) // else an injected Parse or Bind that fails is the client's error, too
+	if s.srv.Observer != nil {
+		s.tellRefused(e)
+	}
 	for first := true; e != nil && !e.kind.endsCycle(); e, first = s.queue.front(), false {
 		dropped := s.pop()
 		if !first && dropped.kind == expectParse && !dropped.swallow && dropped.prepared != nil {
 			dropped.prepared.skipped.Store(true)
+		}
+		if dropped.kind == expectExecute {
+			s.tell(&dropped)
 		}
 		dropped.abandon()
 		s.answered(dropped)
@@ -279,6 +290,10 @@ func (s *session) readyForQuery(message []byte) (swallow bool) {
 	b.ready = true
 	b.change = nil
 	s.release(e.fence, b.status)
+	if e.kind == expectQuery || e.kind == expectFunctionCall {
+		s.tell(&e)
+	}
+	b.ending = ending{}
 	if e.kind == expectQuery {
 		s.observe(&e)
 		if e.fill != nil {
@@ -349,6 +364,9 @@ func (s *session) parameterStatus(message []byte) (setting string) {
 	case "standard_conforming_strings":
 		s.backend.stringsOK = string(value) == "on"
 	default:
+		if string(name) == "application_name" && s.srv.Observer != nil {
+			s.who.Store(s.newWho(string(value)))
+		}
 		return strings.ToLower(string(name))
 	}
 	s.decodable.Store(s.backend.encodingOK && s.backend.stringsOK)

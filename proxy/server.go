@@ -24,6 +24,7 @@ import (
 	"github.com/pgrecall/pgrecall/invalidator"
 	"github.com/pgrecall/pgrecall/invalidator/bus"
 	"github.com/pgrecall/pgrecall/parser"
+	"github.com/pgrecall/pgrecall/proxy/observe"
 	"github.com/pgrecall/pgrecall/proxy/traffic"
 )
 
@@ -60,6 +61,9 @@ type Options struct {
 	Series          int           // how many tables, and shapes of statements, have time series of their own
 	Shared          *Shared       // L2, nil for none; without a Fleet it is for this process's own results
 	Console         *Console      // nil: no database is taken for it
+
+	// Observer is told of each statement; nil: nobody is.
+	Observer observe.Observer
 }
 
 // planLimit is the number of plans (decisions for one statement in one scope) that are remembered.

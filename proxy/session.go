@@ -11,6 +11,7 @@ import (
 	"github.com/pgrecall/pgrecall/cachepolicy"
 	"github.com/pgrecall/pgrecall/catalog"
 	"github.com/pgrecall/pgrecall/invalidator"
+	"github.com/pgrecall/pgrecall/proxy/observe"
 	"github.com/pgrecall/pgrecall/wire"
 )
 
@@ -65,6 +66,8 @@ type session struct {
 	said          atomic.Bool                             // the server has told why it ended the session
 	lost          atomic.Bool                             // the upstream ended it without a word
 
+	who atomic.Pointer[observe.Who] // nil until the observer is told, or without one
+
 	frontend frontend
 	backend  backend
 }
@@ -89,15 +92,17 @@ type frontend struct {
 	settingsInFlight bool // settings may change by something that is not answered yet
 	dropped          bool // the message in hand was answered here
 
-	tally      tally          // of the whole session
-	counted    cache.Uses     // of the last hit, nil for nobody
-	untilTimed int            // hits until one is measured for its shape
-	boarded    int64          // when the miss in hand was noticed, 0: there is none
-	untilHot   int            // hits until one is noted
-	untilCheck int            // hits until one is verified
-	fetched    []*cache.Entry // that came from L2 in this cycle
-	fetches    int            // such answers that were counted and not measured yet
-	due        due            // to be filled anew
+	tally      tally               // of the whole session
+	counted    cache.Uses          // of the last hit, nil for nobody
+	parent     observe.SpanContext // of the statement in hand, where there is an observer
+	told       observe.Statement   // scratch
+	untilTimed int                 // hits until one is measured for its shape
+	boarded    int64               // when the miss in hand was noticed, 0: there is none
+	untilHot   int                 // hits until one is noted
+	untilCheck int                 // hits until one is verified
+	fetched    []*cache.Entry      // that came from L2 in this cycle
+	fetches    int                 // such answers that were counted and not measured yet
+	due        due                 // to be filled anew
 	filled     filled
 	// Settings that are followed without asking the server; see change.go and custom.go.
 	defined       string         // settings with a dot that extensions define, each between \x01
@@ -243,6 +248,7 @@ func (s *session) settle() {
 	for s.queue.n > 0 {
 		e := s.queue.pop()
 		e.abandon()
+		s.tellUnanswered(&e)
 		if e.fence.Raised() {
 			left.Merge(s.srv.slots, e.fence)
 		}

@@ -92,7 +92,7 @@ func (s *session) standsIn(e *expectation, message []byte, traced bool) []byte {
 	case e.kind != expectQuery:
 		return nil
 	}
-	if !in.good(s.srv) {
+	if !in.good(s.srv) || !s.srv.answers() {
 		return nil
 	}
 	s.srv.metrics.stale[staleError].Add(1)

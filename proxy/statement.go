@@ -36,6 +36,8 @@ type prepared struct {
 	body *parser.Statement
 	odd  bool // with the plan cached: a declared type's values mean more than keys hold
 
+	parent *parsedContext // that its text names, nil for none
+
 	// before is what the name stood for until this statement, which the server may yet refuse or skip; cycle is that of the Parse message.
 	before  *prepared
 	cycle   uint64
