@@ -85,6 +85,10 @@ type Config struct {
 	LogSessions bool
 	LogSlow     time.Duration
 
+	// Tracing is about spans, Audit about the audit log.
+	Tracing Tracing
+	Audit   Audit
+
 	// Policy has passed Compile. DefaultTTL, MaxResult, Consistency and Rules are settings;
 	// Epoch is the caller's.
 	Policy *cachepolicy.Policy
@@ -135,6 +139,8 @@ func Defaults() *Config {
 		LogLevel:        "info",
 		LogFormat:       "text",
 		LogSessions:     true,
+		Tracing:         Tracing{Sample: 0.01},
+		Audit:           Audit{What: "hits"},
 		Policy:          &policy,
 	}
 }

@@ -97,6 +97,7 @@ func build(name string, given map[string][]string, table []setting, env func(str
 	f := &file{name: name, config: Defaults()}
 	f.config.File = name
 	f.config.Upstream = env("DATABASE_URL")
+	f.openTelemetry(env)
 	if name != "" {
 		data, err := readFile(name)
 		if err != nil {
@@ -163,6 +164,7 @@ func (f *file) check(environment bool) {
 		f.checkWarm()
 	}
 	f.checkConsole()
+	f.checkObserve()
 	f.checkResults(broken("cache.l1_size"))
 	if environment && c.Upstream != "" && !broken("upstream") {
 		if err := checkDSN(c.Upstream); err != nil && len(f.errs) == 0 {

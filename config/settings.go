@@ -33,7 +33,7 @@ func (s *setting) variable() string {
 
 // settings returns the table, in the order of --help.
 func settings() []setting {
-	return slices.Concat(generalSettings(), consoleSettings(), warmSettings(), processSettings())
+	return slices.Concat(generalSettings(), consoleSettings(), warmSettings(), observeSettings(), processSettings())
 }
 
 func generalSettings() []setting {

@@ -32,43 +32,50 @@ func BenchmarkHit(b *testing.B) {
 		name string
 		send func(*pgproto3.Frontend)
 	}{{"simple", query}, {"extended", execute("")}, {"prepared", execute("p1")}} {
-		b.Run(mode.name, func(b *testing.B) {
-			hot := func(o *proxy.Options) { o.HotKeys = 1000 }
-			r := startOn(b, pgtest.Shared(b).NewDatabase(b), hot, `CREATE TABLE pgbench_accounts (aid int PRIMARY KEY, bid int, abalance int, filler char(84))`,
-				`INSERT INTO pgbench_accounts SELECT g, 1, g * 10, '' FROM generate_series(1, 1000) g`)
-			c := r.connect()
-			mustExec(b, c, `SET pgrecall.bench = on`)
-			if _, err := c.Prepare(bounded(b), "p1", `SELECT abalance FROM pgbench_accounts WHERE aid = $1;`); err != nil {
-				b.Fatal(err)
-			}
-			hijacked, err := c.PgConn().Hijack()
-			if err != nil {
-				b.Fatal(err)
-			}
-			conn := hijacked.Conn
-			b.Cleanup(func() { _ = conn.Close() })
-			request := encode(b, mode.send)
-			var answer []byte
-			for range 3 { // fills
-				answer = roundTrip(b, conn, request)
-			}
-			before := r.hits()
-			buf := make([]byte, len(answer))
-			b.ReportAllocs()
-			b.ResetTimer()
-			for b.Loop() {
-				if _, err := conn.Write(request); err != nil {
-					b.Fatal(err)
-				}
-				if _, err := io.ReadFull(conn, buf); err != nil {
-					b.Fatal(err)
-				}
-			}
-			b.StopTimer()
-			if n := r.hits() - before; n < int64(b.N) {
-				b.Fatalf("%d hits in %d rounds", n, b.N)
-			}
-		})
+		b.Run(mode.name, func(b *testing.B) { benchmarkHits(b, nil, encode(b, mode.send), func([]byte) {}) })
+	}
+}
+
+// benchmarkHits measures hits of a request that is changed before each.
+func benchmarkHits(b *testing.B, options func(*proxy.Options), request []byte, next func([]byte)) {
+	r := startOn(b, pgtest.Shared(b).NewDatabase(b), func(o *proxy.Options) {
+		o.HotKeys = 1000
+		if options != nil {
+			options(o)
+		}
+	}, `CREATE TABLE pgbench_accounts (aid int PRIMARY KEY, bid int, abalance int, filler char(84))`,
+		`INSERT INTO pgbench_accounts SELECT g, 1, g * 10, '' FROM generate_series(1, 1000) g`)
+	c := r.connect()
+	mustExec(b, c, `SET pgrecall.bench = on`)
+	if _, err := c.Prepare(bounded(b), "p1", `SELECT abalance FROM pgbench_accounts WHERE aid = $1;`); err != nil {
+		b.Fatal(err)
+	}
+	hijacked, err := c.PgConn().Hijack()
+	if err != nil {
+		b.Fatal(err)
+	}
+	conn := hijacked.Conn
+	b.Cleanup(func() { _ = conn.Close() })
+	var answer []byte
+	for range 3 { // fills
+		answer = roundTrip(b, conn, request)
+	}
+	before := r.hits()
+	buf := make([]byte, len(answer))
+	b.ReportAllocs()
+	b.ResetTimer()
+	for b.Loop() {
+		next(request)
+		if _, err := conn.Write(request); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := io.ReadFull(conn, buf); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.StopTimer()
+	if n := r.hits() - before; n < int64(b.N) {
+		b.Fatalf("%d hits in %d rounds", n, b.N)
 	}
 }
 

@@ -114,7 +114,8 @@ func configured(t *testing.T, variables map[string]string) *config.Config {
 func TestBoardsNameRealMetrics(t *testing.T) {
 	dsn := pgtest.Shared(t).NewDatabase(t)
 	none := func(string) string { return "" }
-	c, err := config.Load([]string{"--upstream", dsn, "--listen=127.0.0.1:0", "--admin=", "--redis=" + pgtest.StartRedis(t).URL()}, none)
+	c, err := config.Load([]string{"--upstream", dsn, "--listen=127.0.0.1:0", "--admin=", "--redis=" + pgtest.StartRedis(t).URL(),
+		"--audit-file=" + filepath.Join(t.TempDir(), "audit"), "--tracing-endpoint=http://127.0.0.1:1", "--tracing-sample=0"}, none)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,6 +37,7 @@ type instance struct {
 	registry  *prometheus.Registry
 	l1        *memory.Cache
 	fleet     *fleet // nil without L2
+	observers *observers
 	engine    engine
 	cert      certificate
 	listeners []net.Listener
@@ -71,6 +72,14 @@ func start(ctx context.Context, c *config.Config, up upstream, logger *slog.Logg
 			i.l1.Close()
 		}
 	}()
+	if i.observers, err = newObservers(c, up, i.registry, logger); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			i.observers.close()
+		}
+	}()
 	if i.fleet, err = newFleet(ctx, c, up, logger); err != nil {
 		return nil, err
 	}
@@ -80,7 +89,7 @@ func start(ctx context.Context, c *config.Config, up upstream, logger *slog.Logg
 	if err != nil {
 		return nil, err
 	}
-	if i.engine, err = newEngine(c, up, i.l1, i.fleet, inSQL, clients, i.registry, logger); err != nil {
+	if i.engine, err = newEngine(c, up, i.l1, i.fleet, inSQL, i.observers.observer(), clients, i.registry, logger); err != nil {
 		return nil, err
 	}
 	if i.fleet != nil {
@@ -154,6 +163,7 @@ func (i *instance) setPolicy(p *cachepolicy.Policy, epoch uint64, longest time.D
 func (i *instance) close(ctx context.Context) error {
 	i.warmer.stop()
 	err := i.engine.Shutdown(ctx)
+	i.observers.close()
 	if i.admin != nil {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), adminGrace)
 		defer cancel()

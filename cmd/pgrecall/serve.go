@@ -130,6 +130,7 @@ func (r *reloader) reload() (warnings []string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	logger := r.instance.logger
+	r.instance.observers.reopen() // whatever else is wrong
 	fresh, err := config.Load(r.process.args, r.process.env)
 	if err == nil {
 		err = supported(fresh)
@@ -158,6 +159,7 @@ func (r *reloader) reload() (warnings []string, err error) {
 	r.instance.engine.SetEarlyRefresh(fresh.EarlyRefresh)
 	r.instance.engine.SetAuto(fresh.Auto)
 	r.instance.engine.SetLogOptions(logOptions(fresh))
+	r.instance.observers.set(fresh)
 	logger.Info("configuration reloaded", "file", fresh.File, "changed", strings.Join(applied, ", "))
 	if len(restart) > 0 {
 		logger.Warn("some changes need a restart", "settings", strings.Join(restart, ", "))

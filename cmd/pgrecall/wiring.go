@@ -13,6 +13,7 @@ import (
 	"github.com/pgrecall/pgrecall/config"
 	"github.com/pgrecall/pgrecall/parser"
 	"github.com/pgrecall/pgrecall/proxy"
+	"github.com/pgrecall/pgrecall/proxy/observe"
 )
 
 // sweepInterval is the pause between searches for entries that are too old to answer anybody.
@@ -32,7 +33,7 @@ func newTier(c *config.Config) (*memory.Cache, error) {
 }
 
 // newEngine puts the proxy together.
-func newEngine(c *config.Config, up upstream, l1 *memory.Cache, f *fleet, inSQL *proxy.Console, clients *tls.Config, r prometheus.Registerer, l *slog.Logger) (engine, error) {
+func newEngine(c *config.Config, up upstream, l1 *memory.Cache, f *fleet, inSQL *proxy.Console, observer observe.Observer, clients *tls.Config, r prometheus.Registerer, l *slog.Logger) (engine, error) {
 	o := proxy.Options{
 		Upstream:   up.config,
 		HasAccount: up.hasAccount,
@@ -59,6 +60,7 @@ func newEngine(c *config.Config, up upstream, l1 *memory.Cache, f *fleet, inSQL 
 		Auto:            c.Auto,
 		HotKeys:         hotKeys(c),
 		Series:          c.Series,
+		Observer:        observer,
 		CatalogInterval: c.CatalogInterval, CatalogWait: c.CatalogWait,
 	}
 	if f != nil {

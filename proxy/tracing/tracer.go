@@ -1,0 +1,205 @@
+package tracing
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/pgrecall/pgrecall/parser"
+	"github.com/pgrecall/pgrecall/proxy/observe"
+)
+
+// Bounds of what waits for the collector, and defaults.
+const (
+	queueLimit     = 4096 // statements; more are dropped
+	batchSize      = 512  // statements in one request
+	defaultDelay   = 5 * time.Second
+	defaultTimeout = 10 * time.Second
+)
+
+// Options of a Tracer. Endpoint, Logger and Registerer are required.
+type Options struct {
+	Endpoint   string            // URL that spans are posted to
+	Headers    map[string]string // of each request; secrets, most likely
+	TLS        *tls.Config       // nil for the system's certificates
+	Compress   bool              // with gzip
+	Timeout    time.Duration     // of a request, 0 for ten seconds
+	Delay      time.Duration     // how long spans wait for others at most, 0 for five seconds
+	Sample     float64           // see SetSample
+	Resource   []Attribute       // of the process
+	Host       string            // of the upstream
+	Port       uint16
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer
+}
+
+// Attribute is a name with a value.
+type Attribute struct{ Name, Value string }
+
+// Tracer exports spans. It implements observe.Observer.
+type Tracer struct {
+	endpoint string
+	headers  map[string]string
+	compress bool
+	timeout  time.Duration
+	delay    time.Duration
+	host     string
+	port     uint64
+	envelope []byte // the resource
+	client   *http.Client
+	logger   *slog.Logger
+	sample   atomic.Uint64 // bits of a float64
+
+	mu      sync.Mutex
+	pending []record
+	closed  bool
+
+	full              chan struct{} // batchSize records are pending
+	stop              chan struct{} // closed by Close
+	done              chan struct{} // closed when the last batch is out
+	last              context.Context
+	abandon           context.CancelFunc // ends last
+	exported, dropped atomic.Uint64      // spans
+	health            health
+}
+
+// record is what is kept of a statement until it is exported. What it points to is shared.
+type record struct {
+	parsed   *parser.Statement
+	tables   []string
+	database string
+	outcome  string
+	tier     string
+	reason   string
+	stale    string
+	code     string
+	state    string
+	failed   bool
+	remote   bool // parent is the application's span
+	trace    [16]byte
+	span     [8]byte
+	parent   [8]byte
+	ended    int64 // Unix time in nanoseconds
+	took     time.Duration
+	upstream time.Duration
+}
+
+// spans is how many there are of a statement.
+func (r *record) spans() uint64 {
+	if r.upstream > 0 {
+		return 2
+	}
+	return 1
+}
+
+// New returns a Tracer that exports until Close.
+func New(o Options) (*Tracer, error) {
+	u, err := url.Parse(o.Endpoint)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return nil, errors.New("tracing: the endpoint is not an http or https URL")
+	}
+	t := &Tracer{
+		endpoint: o.Endpoint, headers: o.Headers, compress: o.Compress, timeout: cmp.Or(o.Timeout, defaultTimeout), delay: cmp.Or(o.Delay, defaultDelay),
+		envelope: appendResource(nil, o.Resource), logger: o.Logger, pending: make([]record, 0, queueLimit),
+		full: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
+	}
+	t.host, t.port = o.Host, uint64(o.Port)
+	t.health = health{logger: o.Logger, collector: u.Scheme + "://" + u.Host}
+	t.last, t.abandon = context.WithCancel(context.Background())
+	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: o.TLS, MaxIdleConns: 1, MaxConnsPerHost: 1, IdleConnTimeout: time.Minute, ForceAttemptHTTP2: true}
+	t.client = &http.Client{Transport: transport, Timeout: t.timeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }} // the headers are not for another server
+	t.SetSample(o.Sample)
+	result := func(name string, n *atomic.Uint64) prometheus.Collector {
+		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "pgrecall_trace_spans_total", Help: "Spans of statements that were sampled, by whether the collector has got them.",
+			ConstLabels: prometheus.Labels{"result": name}}, func() float64 { return float64(n.Load()) })
+	}
+	for _, c := range []prometheus.Collector{result("exported", &t.exported), result("dropped", &t.dropped)} {
+		if err := o.Registerer.Register(c); err != nil {
+			return nil, fmt.Errorf("tracing: %w", err)
+		}
+	}
+	go t.run()
+	return t, nil
+}
+
+// SetSample sets the share of statements without a parent that are traced, 0 to 1. A parent decides for its children by its own flag.
+func (t *Tracer) SetSample(share float64) { t.sample.Store(math.Float64bits(share)) }
+
+// Ready implements observe.Observer: nothing has to wait for spans.
+func (t *Tracer) Ready() bool { return true }
+
+// Ended implements observe.Observer.
+func (t *Tracer) Ended(s *observe.Statement) {
+	child := s.Parent.Valid()
+	if child && !s.Parent.Sampled {
+		return
+	}
+	if !child {
+		if share := math.Float64frombits(t.sample.Load()); share < 1 && rand.Float64() >= share {
+			return
+		}
+	}
+	r := record{
+		parsed: s.Parsed, tables: s.Tables, database: s.Who.Database, outcome: s.Outcome, tier: s.Tier, reason: s.Reason, stale: s.Stale, code: s.Code, failed: s.Failed,
+		ended: time.Now().UnixNano(), took: s.Took, upstream: s.Upstream,
+	}
+	if child {
+		r.trace, r.parent, r.remote, r.state = s.Parent.Trace, s.Parent.Span, true, s.Parent.State
+	} else {
+		random(r.trace[:8])
+		random(r.trace[8:])
+	}
+	random(r.span[:])
+	t.mu.Lock()
+	if t.closed || len(t.pending) == cap(t.pending) {
+		t.mu.Unlock()
+		t.dropped.Add(r.spans())
+		return
+	}
+	t.pending = append(t.pending, r)
+	full := len(t.pending) >= batchSize
+	t.mu.Unlock()
+	if full {
+		select {
+		case t.full <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// random fills eight bytes that are not all zero.
+func random(b []byte) { binary.BigEndian.PutUint64(b, rand.Uint64()|1) }
+
+// Close exports what is pending while ctx lasts. Statements that end from now on are dropped.
+func (t *Tracer) Close(ctx context.Context) error {
+	t.mu.Lock()
+	closed := t.closed
+	t.closed = true
+	t.mu.Unlock()
+	if !closed {
+		close(t.stop)
+	}
+	defer t.client.CloseIdleConnections()
+	select {
+	case <-t.done:
+		return nil
+	case <-ctx.Done():
+		t.abandon()
+		<-t.done // its request is cancelled
+		return fmt.Errorf("tracing: spans were not exported: %w", ctx.Err())
+	}
+}
