@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -51,25 +54,31 @@ func (s *Server) permitted(w http.ResponseWriter, r *http.Request) bool {
 		writeError(w, http.StatusUnauthorized, "a valid token is needed")
 		return false
 	}
-	// A page of another site can send a form, but not without its Origin. Sec-Fetch-Site comes
-	// from every current browser.
-	if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" && site != "none" {
+	// A page of another site can send a form, but not without its Origin. Sec-Fetch-Site comes from every current browser, but over plain HTTP
+	// only to loopback addresses (W3C, Fetch Metadata, 2.1): to others the Origin has to tell.
+	site := r.Header.Get("Sec-Fetch-Site")
+	if site != "" && site != "same-origin" && site != "none" || s.origins.Check(r) != nil {
 		writeError(w, http.StatusForbidden, "refused for a page of another site")
 		return false
 	}
 	return true
 }
 
+// refuse answers a request that is not understood.
+func refuse(w http.ResponseWriter, err error) {
+	code := http.StatusBadRequest
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		code = http.StatusRequestEntityTooLarge
+	}
+	writeError(w, code, err.Error())
+}
+
 // requested returns what the request asks for. It answers the request where that is not understood.
 func requested(w http.ResponseWriter, r *http.Request) (change, bool) {
 	c, err := readChange(r)
 	if err != nil {
-		code := http.StatusBadRequest
-		var large *http.MaxBytesError
-		if errors.As(err, &large) {
-			code = http.StatusRequestEntityTooLarge
-		}
-		writeError(w, code, err.Error())
+		refuse(w, err)
 		return c, false
 	}
 	if c.Fingerprint != "" {
@@ -129,51 +138,60 @@ func (s *Server) allow(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]int{"allowed": allowed})
 }
 
-// readChange is strict: a misspelt "tabel" must not flush everything, nor an empty variable of
-// somebody's script.
 func readChange(r *http.Request) (change, error) {
-	var request change
+	var c change
+	err := readFields(r, map[string]*string{"database": &c.Database, "table": &c.Table, "fingerprint": &c.Fingerprint, "tenant": &c.Tenant, "all": &c.All})
+	return c, err
+}
+
+// readFields reads the request's parameters, from its query and its body. It is strict: a misspelt "tabel" must not flush everything, nor an empty
+// variable of somebody's script.
+func readFields(r *http.Request, fields map[string]*string) error {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		return request, fmt.Errorf("body: %w", err)
+		return fmt.Errorf("body: %w", err)
 	}
 	if len(body) > 0 {
 		kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 		switch {
 		case err == nil && kind == "application/json":
-			var fields map[string]string
-			if err := decodeStrict(body, &fields); err != nil {
-				return request, fmt.Errorf("body: %w", err)
+			var values map[string]string
+			if err := decodeStrict(body, &values); err != nil {
+				return fmt.Errorf("body: %w", err)
 			}
-			for key, value := range fields {
-				if err := request.merge(url.Values{key: {value}}); err != nil {
-					return request, err
+			for key, value := range values {
+				if err := merge(fields, url.Values{key: {value}}); err != nil {
+					return err
 				}
 			}
 		case err == nil && kind == "application/x-www-form-urlencoded":
 			form, err := url.ParseQuery(string(body))
 			if err != nil {
-				return request, errors.New("body: not a form")
+				return errors.New("body: not a form")
 			}
-			if err := request.merge(form); err != nil {
-				return request, err
+			if err := merge(fields, form); err != nil {
+				return err
 			}
 		default:
-			return request, errors.New("body: want Content-Type application/json or application/x-www-form-urlencoded")
+			return errors.New("body: want Content-Type application/json or application/x-www-form-urlencoded")
 		}
 	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return request, errors.New("query: not understood")
+		return errors.New("query: not understood")
 	}
-	return request, request.merge(query)
+	return merge(fields, query)
 }
 
-func (c *change) merge(values url.Values) error {
+func merge(fields map[string]*string, values url.Values) error {
 	for key, v := range values {
-		field := map[string]*string{"database": &c.Database, "table": &c.Table, "fingerprint": &c.Fingerprint, "tenant": &c.Tenant, "all": &c.All}[key]
+		field := fields[key]
 		if field == nil {
-			return fmt.Errorf("unknown parameter %q: want database, table, fingerprint, tenant, all", key)
+			known := "none"
+			if len(fields) > 0 {
+				known = strings.Join(slices.Sorted(maps.Keys(fields)), ", ")
+			}
+			return fmt.Errorf("unknown parameter %q: want %s", key, known)
 		}
 		if len(v) != 1 || v[0] == "" || *field != "" {
 			return fmt.Errorf("%s: want one value", key)

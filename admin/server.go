@@ -5,11 +5,13 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -47,6 +49,18 @@ type Proxy interface {
 	Traffic() Traffic
 	// Hot returns the n most used queries, the most used first; false where none are remembered.
 	Hot(n int) ([]warm.Query, bool)
+	// Sample returns the counters of this moment, at little cost.
+	Sample() Sample
+	// Tables returns at most n tables with their rules, those first with the most statements, and how many there are; the list is not nil.
+	Tables(n int) (list []RuledTable, all int)
+	// Clients returns the connections of this moment, the oldest first; the list is not nil.
+	Clients() []Client
+	// Explain tells what becomes of a statement, as a value for JSON. An error is most likely the request's fault.
+	Explain(context.Context, Question) (any, error)
+	// Pause stops serving from the cache and filling it until Resume, in this process.
+	Pause()
+	Resume()
+	Paused() bool
 }
 
 // Options of a Server. Proxy, Gatherer and Logger are required.
@@ -60,6 +74,8 @@ type Options struct {
 	Hosts []string
 	// Token is what a change and hot keys need, "" for nothing: there are no hot keys then.
 	Token string
+	// Interval is that of the history, 0 for 5 s.
+	Interval time.Duration
 }
 
 // Server serves the admin pages.
@@ -70,7 +86,13 @@ type Server struct {
 	token   [sha256.Size]byte
 	secured bool
 	crowd   *crowd
+	origins *http.CrossOriginProtection
 	http    *http.Server
+
+	page     *page
+	interval time.Duration
+	past     history
+	explains chan struct{} // holds those under way
 }
 
 // NewServer returns a server that is not listening yet.
@@ -78,7 +100,15 @@ func NewServer(o Options) (*Server, error) {
 	if o.Proxy == nil || o.Gatherer == nil || o.Logger == nil {
 		return nil, errors.New("admin: incomplete options")
 	}
-	s := &Server{proxy: o.Proxy, logger: o.Logger, token: sha256.Sum256([]byte(o.Token)), secured: o.Token != "", crowd: newCrowd()}
+	s := &Server{proxy: o.Proxy, logger: o.Logger, token: sha256.Sum256([]byte(o.Token)), secured: o.Token != "", crowd: newCrowd(),
+		origins: http.NewCrossOriginProtection(), interval: o.Interval, explains: make(chan struct{}, maxExplains)}
+	if s.interval <= 0 {
+		s.interval = historyInterval
+	}
+	var err error
+	if s.page, err = newPage(); err != nil {
+		return nil, fmt.Errorf("admin: %w", err)
+	}
 	s.hosts = map[string]bool{"localhost": true}
 	for _, host := range o.Hosts {
 		s.hosts[strings.ToLower(host)] = true
@@ -102,7 +132,13 @@ func NewServer(o Options) (*Server, error) {
 	mux.Handle("/api/hot", only(http.MethodGet, http.HandlerFunc(s.hot)))
 	mux.Handle("/api/flush", only(http.MethodPost, http.HandlerFunc(s.flush)))
 	mux.Handle("/api/allow", only(http.MethodPost, http.HandlerFunc(s.allow)))
-	mux.Handle("/{$}", costly(http.HandlerFunc(s.page)))
+	mux.Handle("/api/history", costly(http.HandlerFunc(s.history)))
+	mux.Handle("/api/tables", costly(http.HandlerFunc(s.tables)))
+	mux.Handle("/api/clients", costly(http.HandlerFunc(s.clients)))
+	mux.Handle("/api/explain", only(http.MethodPost, http.HandlerFunc(s.explain)))
+	mux.Handle("/api/pause", only(http.MethodPost, http.HandlerFunc(s.pause)))
+	mux.Handle("/api/resume", only(http.MethodPost, http.HandlerFunc(s.resume)))
+	mux.Handle("/{$}", costly(http.HandlerFunc(s.showPage)))
 	s.http = &http.Server{
 		Handler:           s.guard(mux),
 		ReadHeaderTimeout: readHeaderTimeout,
@@ -119,8 +155,13 @@ func NewServer(o Options) (*Server, error) {
 // Handler returns what Serve serves.
 func (s *Server) Handler() http.Handler { return s.http.Handler }
 
-// Serve answers requests until Shutdown; it then returns nil. It owns the listener.
+// Serve answers requests and keeps the history until Shutdown; it then returns nil. It owns the listener.
 func (s *Server) Serve(l net.Listener) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	var recorder sync.WaitGroup
+	recorder.Go(func() { s.record(ctx) })
+	defer recorder.Wait()
+	defer cancel()
 	if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
@@ -143,7 +184,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("X-Frame-Options", "DENY")
 		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'")
+		h.Set("Content-Security-Policy", closedPolicy)
 		h.Set("Cache-Control", "no-store")
 		if !s.knows(r.Host) {
 			http.Error(w, "unknown Host header", http.StatusMisdirectedRequest)

@@ -29,6 +29,38 @@ type Status struct {
 	Stopped []Stopped `json:"stopped"`
 
 	Tiers []Tier `json:"tiers"`
+	// L2 is what is shared with other pgrecalls, nil without.
+	L2 *L2 `json:"l2,omitempty"`
+	// Fleet is what is known of other pgrecalls, nil where this is the only one.
+	Fleet *Fleet `json:"fleet,omitempty"`
+}
+
+// L2 is the second tier of the cache. The store keeps the number of its entries to itself.
+type L2 struct {
+	Up        bool   `json:"up"`     // false: the breaker is open, the store is left alone until it answers
+	Opened    uint64 `json:"opened"` // times that the breaker opened
+	LastError string `json:"last_error,omitempty"`
+	Hits      uint64 `json:"hits"`
+	Misses    uint64 `json:"misses"`
+	Stale     uint64 `json:"stale"`   // results that could not be proved to be new enough
+	Dropped   uint64 `json:"dropped"` // results that were not stored because too many waited
+	Refused   uint64 `json:"refused"` // values that are no entries
+	Hangs     uint64 `json:"hangs"`
+	Errors    uint64 `json:"errors"`
+
+	QueuedBytes int64 `json:"queued_bytes"` // of writes that wait
+	QueueLimit  int64 `json:"queue_limit_bytes"`
+}
+
+// Fleet is the state of this process among several.
+type Fleet struct {
+	Live    bool   `json:"live"`    // false: it is not certain what the others do, and strict reads go to the upstream
+	Member  bool   `json:"member"`  // this process is in it
+	Members int    `json:"members"` // with this one
+	Outside int    `json:"outside"` // processes because of which it is not certain
+	Lag     uint64 `json:"lag_events"`
+	Queued  int    `json:"queued_events"`
+	Fences  int    `json:"fences"` // writes of others that are under way
 }
 
 // Stopped is a shape of statements that is not cached until some time.

@@ -3,10 +3,10 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"slices"
 	"strings"
 
+	"github.com/pgrecall/pgrecall/admin"
 	"github.com/pgrecall/pgrecall/admin/console"
 	"github.com/pgrecall/pgrecall/cachepolicy"
 	"github.com/pgrecall/pgrecall/config"
@@ -47,11 +47,6 @@ const mostUncached = 10_000
 type operator struct{ *instance }
 
 var _ console.Proxy = operator{}
-
-// Pause and the others pass on what the operator wants.
-func (o operator) Pause()       { o.engine.Pause() }
-func (o operator) Resume()      { o.engine.Resume() }
-func (o operator) Paused() bool { return o.engine.Paused() }
 
 // Reload does what SIGHUP does.
 func (o operator) Reload() ([]string, error) {
@@ -177,19 +172,9 @@ func consoleTime(s *console.Statement) float64 {
 
 // Explain tells what becomes of a statement, by the policy in force.
 func (o operator) Explain(ctx context.Context, q console.Question) ([]console.Item, error) {
-	up := upstream{config: o.upstream.config.Copy(), hasAccount: o.upstream.hasAccount}
-	if q.Database != "" {
-		up.config.Database = q.Database
-	}
-	v, err := look(ctx, up, q.User)
+	e, err := o.explain(ctx, admin.Question(q))
 	if err != nil {
-		return nil, errors.New(strings.TrimPrefix(err.Error(), "--user: "))
-	}
-	c := *o.config
-	c.Policy = o.policy.Load()
-	e := explainStatement(q.SQL, &c, v)
-	if o.Paused() {
-		e.Notes = append(e.Notes, "the cache is paused: nothing is served until RESUME")
+		return nil, err
 	}
 	var list []console.Item
 	e.each(func(name, value string) {

@@ -48,6 +48,8 @@ type engine interface {
 	Pause()
 	Resume()
 	Paused() bool
+	// Sample returns what has been counted, at little cost.
+	Sample() proxy.Sample
 	// Clients returns the connections of this moment.
 	Clients() []proxy.Client
 	// Snapshots returns the catalogs that are loaded.

@@ -60,6 +60,14 @@ func (i *instance) Status() admin.Status {
 	}
 	l1 := i.l1.Stats()
 	s.Tiers = []admin.Tier{{Name: "l1", Entries: l1.Entries, Bytes: l1.Bytes, LimitBytes: l1.LimitBytes, Evictions: l1.Evictions}}
+	state := i.engine.Status()
+	s.L2 = shared(state.L2)
+	if f := state.Fleet; f != nil {
+		s.Fleet = &admin.Fleet{Live: f.Live, Member: f.Member, Members: f.Members, Outside: f.Outside, Lag: f.Lag, Queued: f.Queued, Fences: f.OtherFences}
+		if f.Member {
+			s.Fleet.Members++ // others are counted there
+		}
+	}
 	if i.engine.Paused() {
 		s.Cache = "paused"
 	}

@@ -1,0 +1,15 @@
+for (const e of document.querySelectorAll(".script-only")) e.hidden = false;
+prepareLists();
+prepareCurves();
+prepareFlush();
+prepareExplain();
+$("live").addEventListener("click", toggleLive);
+$("pause").addEventListener("click", pause);
+$("said-close").addEventListener("click", () => { $("said").hidden = true; });
+document.addEventListener("visibilitychange", () => { if (!document.hidden) again(); });
+poll(2, "/api/status?uncached=200", (s) => { takeReasons(s.uncached); showStatus(s); });
+poll(5, historyPath, takePoints);
+poll(5, "/api/clients?n=1000", (answer) => connectionList(answer.clients, answer.all));
+poll(10, "/api/tables?n=1000", (answer) => tableList(answer.tables, answer.all));
+poll(10, "/api/traffic?n=1000", (answer) => statementList(answer.statements));
+watch();
