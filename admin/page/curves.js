@@ -39,7 +39,7 @@ const charts = [
   { title: "Hit rate", scale: percentScale, text: percent, series: [
     { name: "of reads", class: "cached", of: (p) => (reads(p) > 0 ? cachedReads(p) / reads(p) : null) },
   ] },
-  { title: "Time for an answer", scale: timeScale, text: took, series: [
+  { title: "Time for an answer", scale: timeScale, text: took, note: "median; dotted: 99th percentile", series: [
     { name: "from the cache, 99th percentile", class: "cached thin", of: (p) => p.cached_p99, quiet: true },
     { name: "from PostgreSQL, 99th percentile", class: "forwarded thin", of: (p) => p.forwarded_p99, quiet: true },
     { name: "from the cache", class: "cached", of: (p) => p.cached_median },
@@ -64,6 +64,7 @@ function prepareCurves() {
       }
       return value;
     });
+    if (chart.note) legend.append(make("li", { class: "dim" }, chart.note));
     const drawn = { ...chart, box, values, at: null };
     box.addEventListener("pointermove", (event) => read(drawn, event.clientX - box.getBoundingClientRect().left));
     box.addEventListener("pointerleave", () => read(drawn, null));
@@ -74,7 +75,7 @@ function prepareCurves() {
   const table = make("table", {}, make("caption", { class: "unseen" }, "The figures of the curves, minute by minute"), make("thead", {}, make("tr", {},
     ...["Until", "Hit rate", "From the cache", "From PostgreSQL", "Statements"].map((t, i) => make("th", { scope: "col", class: i ? "n" : undefined }, t)))), make("tbody"));
   table.id = "minute-list";
-  const details = make("details", { id: "curve-table" }, make("summary", {}, "The curves as a table"), make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "The curves as a table" }, table));
+  const details = make("details", { id: "curve-table" }, make("summary", {}, "The curves as a table"), make("div", { class: "scroll" }, table));
   details.addEventListener("toggle", showMinutes);
   $("curves").append(details);
 }
@@ -110,7 +111,7 @@ function draw(chart) {
   const { box, scale, series } = chart;
   const width = box.clientWidth, height = box.clientHeight;
   if (width === 0) return;
-  const left = 44, right = 6, top = 8, bottom = 20;
+  const left = 48, right = 6, top = 8, bottom = 20;
   box.setAttribute("viewBox", `0 0 ${width} ${height}`);
   const { points } = past;
   const end = points.at(-1)?.time ?? Date.now();

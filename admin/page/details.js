@@ -44,11 +44,11 @@ function prepareLists() {
       { title: "Statement", class: "name", draw(td, u, fresh) {
         if (!fresh) return;
         const why = make("span", { class: "why" }, make("b", {}, u.reason), (u.detail ? ` (${u.detail})` : "") + ": " + u.meaning + " ", make("i", {}, u.change));
-        td.append(statement(u), why, make("span", { class: "dim" }, u.database));
+        td.append(statement(u), make("span", { class: "dim" }, u.database), why);
       } },
       { title: "Total", class: "n", by: (u) => u.seconds, text: (u) => took(u.seconds) },
       { title: "Count", class: "n", by: (u) => u.count, text: (u) => count(u.count) },
-      { title: "Longest", class: "n wide", by: (u) => u.max_seconds, text: (u) => took(u.max_seconds) },
+      { title: "Longest", class: "n", by: (u) => u.max_seconds, text: (u) => took(u.max_seconds) },
     ],
   });
   tableList = list("table-list", {
@@ -63,12 +63,12 @@ function prepareLists() {
         write(td.firstChild, t.known ? t.rule || "defaults" : "");
         write(td.lastChild, (t.partly ?? []).length ? "for some: " + t.partly.join(", ") : "");
       } },
-      { title: "TTL", class: "n", by: (t) => (t.cached ? t.ttl_seconds : -1), text: (t) => (!t.known ? "" : t.cached ? took(t.ttl_seconds) : "never") },
-      { title: "Consistency", class: "wide", by: (t) => t.consistency, upwards: true, text: (t) => (t.cached ? t.consistency : "") },
+      { title: "TTL", class: "n", by: (t) => (t.cached ? t.ttl_seconds : -1), text: (t) => (!t.known ? "" : t.cached ? lifetime(t.ttl_seconds) : "never") },
+      { title: "Consistency", by: (t) => t.consistency, upwards: true, text: (t) => (t.cached ? t.consistency : "") },
       { title: "Hit rate", class: "n", by: (t) => (readsOf(t) ? t.hit_rate : -1), text: (t) => (readsOf(t) ? percent(t.hit_rate) : "–") },
-      { title: "Reads", class: "n wide", by: readsOf, text: (t) => count(readsOf(t)) },
-      { title: "Writes", class: "n wide", by: (t) => t.writes, text: (t) => count(t.writes) },
-      { title: "Saved", class: "n wide", by: (t) => t.seconds_saved, text: (t) => took(t.seconds_saved) },
+      { title: "Reads", class: "n", by: readsOf, text: (t) => count(readsOf(t)) },
+      { title: "Writes", class: "n", by: (t) => t.writes, text: (t) => count(t.writes) },
+      { title: "Saved", class: "n", by: (t) => t.seconds_saved, text: (t) => took(t.seconds_saved) },
       { title: "Invalidations", class: "n", by: (t) => sum(t.invalidations), draw(td, t, fresh) {
         if (fresh) td.append(make("span"), make("span", { class: "dim" }));
         write(td.firstChild, t.invalidations ? count(sum(t.invalidations)) : "–");
@@ -90,10 +90,10 @@ function prepareLists() {
         write(td.children[2], [s.database, s.tables.join(", "), s.rule && "rule " + s.rule].filter(Boolean).join(" · "));
       } },
       { title: "Hit rate", class: "n", by: (s) => (readsOf(s) ? s.hit_rate : -1), text: (s) => (readsOf(s) ? percent(s.hit_rate) : "–") },
-      { title: "Count", class: "n wide", by: (s) => readsOf(s) + s.writes, text: (s) => count(readsOf(s) + s.writes) },
+      { title: "Count", class: "n", by: (s) => readsOf(s) + s.writes, text: (s) => count(readsOf(s) + s.writes) },
       { title: "Took", class: "n", by: (s) => s.seconds, text: (s) => took(s.seconds) },
       { title: "Saved", class: "n", by: (s) => s.seconds_saved, text: (s) => took(s.seconds_saved) },
-      { title: "Caching", class: "wide", by: (s) => (s.worth ? s.worth.hit_rate - s.worth.break_even : -9), draw(td, s, fresh) {
+      { title: "Caching", by: (s) => (s.worth ? s.worth.hit_rate - s.worth.break_even : -9), draw(td, s, fresh) {
         if (fresh) td.append(make("span"), make("span", { class: "dim" }));
         const w = s.worth;
         write(td.firstChild, pays(w));
@@ -112,8 +112,8 @@ function prepareLists() {
       { title: "Role", by: (c) => c.role, upwards: true, text: (c) => c.role },
       { title: "Database", by: (c) => c.database, upwards: true, text: (c) => c.database },
       { title: "State", by: (c) => c.state, upwards: true, text: (c) => c.state },
-      { title: "Address", class: "wide", by: (c) => c.address, upwards: true, text: (c) => c.address + (c.encrypted ? " (TLS)" : "") },
-      { title: "Process", class: "n wide", by: (c) => c.pid, text: (c) => c.pid || "–" },
+      { title: "Address", by: (c) => c.address, upwards: true, text: (c) => c.address + (c.encrypted ? " (TLS)" : "") },
+      { title: "Process", class: "n", by: (c) => c.pid, text: (c) => c.pid || "–" },
       { title: "Connected", class: "n", by: (c) => Date.now() - Date.parse(c.connected), text: (c) => lasting((Date.now() - Date.parse(c.connected)) / 1000) },
     ],
   });

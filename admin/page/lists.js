@@ -11,7 +11,7 @@ function fill(body, items, key, build, update, empty) {
     const k = key(item);
     let row = old.get(k);
     if (!row) {
-      row = document.createElement("tr");
+      row = make("tr", { role: body.getAttribute("role") ? "row" : undefined });
       row.key = k;
       build(row, item);
     }
@@ -23,8 +23,8 @@ function fill(body, items, key, build, update, empty) {
   }
   for (const row of old.values()) row.remove();
   if (items.length === 0) {
-    const columns = body.closest("table").tHead.rows[0].cells.length;
-    body.append(make("tr", {}, make("td", { colspan: columns, class: "dim" }, empty)));
+    const columns = body.closest("table").tHead.rows[0].cells.length, listed = body.hasAttribute("role");
+    body.append(make("tr", { role: listed ? "row" : undefined }, make("td", { colspan: columns, class: "dim", role: listed ? "cell" : undefined }, empty)));
   }
   if (focused && focused.isConnected && document.activeElement !== focused) focused.focus({ preventScroll: true });
 }
@@ -33,7 +33,7 @@ function fill(body, items, key, build, update, empty) {
 const cells = (columns) => ({
   build(row, item) {
     for (const c of columns) {
-      const td = make("td", { class: c.class });
+      const td = make("td", { class: c.class, role: c.title && "cell", "data-label": c.hidden ? undefined : c.title });
       row.append(td);
       if (c.draw) c.draw(td, item, true);
     }
@@ -47,10 +47,22 @@ const cells = (columns) => ({
 function short(id, columns, items, key, empty) {
   const { build, update } = cells(columns);
   fill($(id).tBodies[0], items, key, build, update, empty);
+  reachable($(id).closest(".scroll"));
 }
 
-// pageful is how many rows a list shows at first, and how many more each time.
-const pageful = 25;
+// reachable lets the keyboard scroll a box whose table is wider than the screen.
+function reachable(box) {
+  if (box.scrollWidth <= box.clientWidth) {
+    for (const name of ["tabindex", "role", "aria-label"]) box.removeAttribute(name);
+  } else if (!box.hasAttribute("tabindex")) {
+    box.tabIndex = 0;
+    box.setAttribute("role", "region");
+    box.setAttribute("aria-label", box.querySelector("caption").textContent);
+  }
+}
+
+// How many rows a list shows at first, and how many more each time.
+const pageful = 10, further = 25;
 
 // list makes a table sortable and filtered; it returns what shows items. Columns have by(item) to be sorted, words(item) is what the filter looks in.
 function list(id, { name, columns, key, words, sorted, empty }) {
@@ -58,17 +70,20 @@ function list(id, { name, columns, key, words, sorted, empty }) {
   const state = { items: [], all: 0, shown: pageful, by: sorted, down: true, filter: "" };
   const search = make("input", { type: "search", id: id + "-filter", autocomplete: "off", spellcheck: "false" });
   const told = make("output", { for: search.id });
-  const more = make("button", { type: "button", class: "more" }, `Show ${pageful} more`);
+  const more = make("button", { type: "button", class: "more" }, `Show ${further} more`);
   table.before(make("div", { class: "tools" }, make("div", {}, make("label", { for: search.id }, `Filter ${name}`), search), told));
   const box = make("div", { class: "scroll" });
   table.replaceWith(box);
   box.append(table);
   box.after(more);
-  const head = make("tr");
+  const head = make("tr", { role: "row" });
   table.createTHead().replaceChildren(head);
   const body = table.tBodies[0] ?? table.createTBody();
+  table.className = "list";
+  table.setAttribute("role", "table");
+  for (const group of [table.tHead, body]) group.setAttribute("role", "rowgroup");
   for (const c of columns) {
-    const th = make("th", { scope: "col", class: c.class?.replace("name", "") || undefined });
+    const th = make("th", { scope: "col", role: "columnheader", class: c.class === "n" ? "n" : undefined });
     if (c.by) {
       const button = make("button", { type: "button" }, c.title);
       button.addEventListener("click", () => {
@@ -89,14 +104,14 @@ function list(id, { name, columns, key, words, sorted, empty }) {
     const compare = (a, b) => (typeof a === "string" ? a.localeCompare(b) : a - b);
     const found = state.items.filter((item) => !state.filter || words(item).toLowerCase().includes(state.filter));
     found.sort((a, b) => sign * compare(by(a), by(b)));
-    const shown = found.slice(0, state.shown);
-    // Rows do not move below somebody's pointer or focus.
-    if (!forced && body.matches(":hover, :focus-within")) {
-      const place = new Map([...body.rows].map((row, i) => [row.key, i]));
-      const at = (item) => place.get(key(item)) ?? Infinity;
-      shown.sort((a, b) => (at(a) === at(b) ? 0 : at(a) - at(b)));
+    // Rows stay where they are below somebody's pointer or focus.
+    if (forced || !body.matches(":hover, :focus-within")) return { found, shown: found.slice(0, state.shown) };
+    const rest = new Map(found.map((item) => [key(item), item])), shown = [];
+    for (const row of body.rows) {
+      if (rest.has(row.key)) shown.push(rest.get(row.key));
+      rest.delete(row.key);
     }
-    return { found, shown };
+    return { found, shown: [...shown, ...rest.values()].slice(0, state.shown) };
   }
 
   function draw(forced) {
@@ -110,8 +125,7 @@ function list(id, { name, columns, key, words, sorted, empty }) {
     const of = state.filter ? ` that fit, of ${count(state.items.length)}` : state.all > state.items.length ? ` of ${count(state.all)}` : "";
     write(told, shown.length < found.length ? `${shown.length} of ${count(found.length)}${of}` : `${count(found.length)}${of}`);
     more.hidden = shown.length === found.length;
-    box.tabIndex = 0;
-    if (box.scrollWidth <= box.clientWidth) box.removeAttribute("tabindex");
+    reachable(box);
   }
   search.addEventListener("input", () => {
     state.filter = search.value.trim().toLowerCase();
@@ -119,14 +133,12 @@ function list(id, { name, columns, key, words, sorted, empty }) {
     draw(true);
   });
   more.addEventListener("click", () => {
-    state.shown += pageful;
+    state.shown += further;
     const first = body.rows.length;
     draw(true);
     const next = body.rows[first]?.querySelector("button, summary");
     if (more.hidden && next) next.focus();
   });
-  box.setAttribute("role", "region");
-  box.setAttribute("aria-label", table.caption.textContent);
   return (items, all = items.length) => {
     state.items = items;
     state.all = all;

@@ -59,6 +59,14 @@ function lasting(seconds) {
   return `${s} s`;
 }
 
+// lifetime writes a TTL, which is a round number most often.
+function lifetime(seconds) {
+  for (const [unit, length] of [["d", 86400], ["h", 3600], ["min", 60]]) {
+    if (seconds >= 2 * length && seconds % length === 0) return seconds / length + " " + unit;
+  }
+  return seconds < 1 ? took(seconds) : Number(seconds.toFixed(3)) + " s";
+}
+
 // counters writes what is not zero, the greatest first.
 function counters(all) {
   return Object.entries(all ?? {}).filter(([, n]) => n > 0).sort((a, b) => b[1] - a[1]).map(([name, n]) => `${count(n)} ${name}`).join(", ");
