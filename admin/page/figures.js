@@ -71,9 +71,8 @@ function showTiers(s) {
       td.lastChild.value = t.limit_bytes > 0 ? t.bytes / t.limit_bytes : 0;
     } },
     { class: n, text: (t) => bytes(t.limit_bytes) },
-    { text: (t) => counters(t.evictions) || "none" },
   ], s.tiers, (t) => t.name, "none");
-  const facts = [];
+  const facts = s.tiers.filter((t) => sum(t.evictions) > 0).map((t) => ["Evictions of " + t.name, counters(t.evictions)]);
   if (s.l2) {
     const l2 = s.l2, lookups = l2.hits + l2.misses + l2.stale;
     facts.push(["L2", (l2.up ? "up" : "down: it is left alone until it answers" + (l2.last_error ? ` (${l2.last_error})` : "")), !l2.up]);
@@ -106,12 +105,12 @@ function showDoubts(s) {
   $("different").hidden = different === 0;
   $("doubts").hidden = s.doubts.length === 0;
   const head = $("doubt-list").tHead.rows[0];
-  if (head.cells.length === 3) head.append(make("th", { scope: "col" }, make("span", { class: "unseen" }, "Allow")));
+  if (head.cells.length === 3) head.append(make("th", { scope: "col", role: "columnheader" }, make("span", { class: "unseen" }, "Allow")));
   short("doubt-list", [
-    { draw: (td, d, fresh) => fresh && td.append(make("code", {}, d.fingerprint)) },
-    { text: (d) => d.tables },
-    { text: (d) => moment.format(Date.parse(d.since)) },
-    { draw(td, d, fresh) {
+    { title: "Fingerprint", class: "name", draw: (td, d, fresh) => fresh && td.append(make("code", {}, d.fingerprint)) },
+    { title: "Tables", text: (d) => d.tables },
+    { title: "Since", text: (d) => moment.format(Date.parse(d.since)) },
+    { title: "Allow", hidden: true, draw(td, d, fresh) {
       if (!fresh) return;
       const button = make("button", { type: "button", "aria-label": `Allow ${d.fingerprint} again` }, "Allow…");
       button.addEventListener("click", () => allow(d));

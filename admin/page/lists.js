@@ -47,7 +47,8 @@ const cells = (columns) => ({
 function short(id, columns, items, key, empty) {
   const { build, update } = cells(columns);
   fill($(id).tBodies[0], items, key, build, update, empty);
-  reachable($(id).closest(".scroll"));
+  const box = $(id).closest(".scroll");
+  if (box) reachable(box);
 }
 
 // reachable lets the keyboard scroll a box whose table is wider than the screen.

@@ -10,6 +10,6 @@ document.addEventListener("visibilitychange", () => { if (!document.hidden) agai
 poll(2, "/api/status?uncached=200", (s) => { takeReasons(s.uncached); showStatus(s); });
 poll(5, historyPath, takePoints);
 poll(5, "/api/clients?n=1000", (answer) => connectionList(answer.clients, answer.all));
-poll(10, "/api/tables?n=1000", (answer) => tableList(answer.tables, answer.all));
-poll(10, "/api/traffic?n=1000", (answer) => statementList(answer.statements));
+poll(5, "/api/tables?n=1000", (answer) => tableList(answer.tables, answer.all));
+poll(5, "/api/traffic?n=1000", (answer) => statementList(answer.statements));
 watch();

@@ -76,8 +76,10 @@ func testMuch(t *testing.T, b *browsertest.Browser) {
 			p.Screenshot("much-" + name)
 			p.CheckNames(t)
 			clean(t, p)
-			for _, v := range p.Violations(shown) {
-				t.Error(v)
+			if view.Dark == view.Phone { // both schemes, both layouts
+				for _, v := range p.Violations(shown) {
+					t.Error(v)
+				}
 			}
 		})
 	}
@@ -120,6 +122,7 @@ func testMuch(t *testing.T, b *browsertest.Browser) {
 			f.traffic.Statements[i].SecondsSaved = 31
 		}
 	})
+	browsertest.Value[bool](p, `again(), true`)
 	p.Await(`document.querySelector("#statement-list tbody tr").cells[4].textContent == "31.0 s"`)
 	if !browsertest.Value[bool](p, `document.activeElement === held && held.isConnected && document.querySelector("#statement-list details").open`) {
 		t.Error("focus or what was unfolded is gone")
