@@ -72,7 +72,8 @@ function list(id, { name, columns, key, words, sorted, empty }) {
   const search = make("input", { type: "search", id: id + "-filter", autocomplete: "off", spellcheck: "false" });
   const told = make("output", { for: search.id });
   const more = make("button", { type: "button", class: "more" }, `Show ${further} more`);
-  table.before(make("div", { class: "tools" }, make("div", {}, make("label", { for: search.id }, `Filter ${name}`), search), told));
+  const tools = make("div", { class: "tools" }, make("div", {}, make("label", { for: search.id }, `Filter ${name}`), search), told);
+  table.before(tools);
   const box = make("div", { class: "scroll" });
   table.replaceWith(box);
   box.append(table);
@@ -126,6 +127,7 @@ function list(id, { name, columns, key, words, sorted, empty }) {
     const of = state.filter ? ` that fit, of ${count(state.items.length)}` : state.all > state.items.length ? ` of ${count(state.all)}` : "";
     write(told, shown.length < found.length ? `${shown.length} of ${count(found.length)}${of}` : `${count(found.length)}${of}`);
     more.hidden = shown.length === found.length;
+    tools.hidden = state.items.length <= pageful && state.filter === "";
     reachable(box);
   }
   search.addEventListener("input", () => {

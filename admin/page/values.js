@@ -28,7 +28,7 @@ const times = (n, what) => count(n) + " " + what + (n === 1 ? "" : "s");
 // per writes a rate per second.
 function per(n) {
   if (n === null || n === undefined) return "–";
-  return (n < 10 ? n.toFixed(1) : count(Math.round(n))) + "/s";
+  return (n > 0 && n < 10 ? n.toFixed(1) : count(Math.round(n))) + "/s";
 }
 
 function bytes(n) {

@@ -27,6 +27,12 @@ func TestPage(t *testing.T) {
 	t.Run("without script", func(t *testing.T) { testWithoutScript(t, b) })
 }
 
+// look asks the server at once, and waits until an expression is true.
+func look(p *browsertest.Page, expression string) {
+	browsertest.Value[bool](p, "again(), true")
+	p.Await(expression)
+}
+
 // loaded keeps the figures moving until the test ends.
 func loaded(t *testing.T, f *figures) {
 	t.Helper()
@@ -235,7 +241,7 @@ func testToken(t *testing.T, b *browsertest.Browser) {
 	browsertest.Value[bool](p, `document.querySelector("#doubt-list button").click(), true`)
 	p.Await(`document.getElementById("question").open`)
 	browsertest.Value[bool](p, `document.getElementById("question-go").click(), true`)
-	p.Await(`!document.getElementById("doubts").checkVisibility()`)
+	look(p, `!document.getElementById("doubts").checkVisibility()`)
 	f.change(func() {
 		if len(f.flushed) != 2 || f.flushed[1] != (admin.Selection{Table: "public.orders_1"}) || len(f.allowed) != 1 || f.allowed[0] != 255 {
 			t.Errorf("%+v %v", f.flushed, f.allowed)
@@ -260,22 +266,22 @@ func testStates(t *testing.T, b *browsertest.Browser) {
 	browsertest.Value[bool](p, `document.getElementById("pause").click(), true`)
 	p.Await(`document.getElementById("question").open`)
 	browsertest.Value[bool](p, `document.getElementById("question-go").click(), true`)
-	p.Await(`document.getElementById("cache").textContent == "paused" && document.getElementById("mode").textContent.startsWith("The cache is paused") && document.getElementById("pause").textContent == "Resume the cache…"`)
+	look(p, `document.getElementById("cache").textContent == "paused" && document.getElementById("mode").textContent.startsWith("The cache is paused") && document.getElementById("pause").textContent == "Resume the cache…"`)
 	if !f.Paused() {
 		t.Error("not paused")
 	}
 	browsertest.Value[bool](p, `document.getElementById("pause").click(), true`)
 	p.Await(`document.getElementById("question").open`)
 	browsertest.Value[bool](p, `document.getElementById("question-go").click(), true`)
-	p.Await(`document.getElementById("cache").textContent == "on" && !document.getElementById("mode").checkVisibility()`)
+	look(p, `document.getElementById("cache").textContent == "on" && !document.getElementById("mode").checkVisibility()`)
 	for mode, want := range map[string]string{"shadow": "Shadow mode", "off": "The cache is off"} {
 		f.change(func() { f.status.Cache = mode })
-		p.Await(`document.getElementById("cache").textContent == "` + mode + `" && document.getElementById("mode").checkVisibility() && document.getElementById("mode").textContent.startsWith("` + want + `")`)
+		look(p, `document.getElementById("cache").textContent == "` + mode + `" && document.getElementById("mode").checkVisibility() && document.getElementById("mode").textContent.startsWith("` + want + `")`)
 	}
 	f.change(func() { f.ready = os.ErrDeadlineExceeded })
-	p.Await(`document.getElementById("unready").checkVisibility() && document.getElementById("unready").textContent == "Not ready: i/o timeout"`)
+	look(p, `document.getElementById("unready").checkVisibility() && document.getElementById("unready").textContent == "Not ready: i/o timeout"`)
 	f.change(func() { f.ready, f.status.Fleet.Live = nil, false; f.status.L2.Up = true })
-	p.Await(`!document.getElementById("unready").checkVisibility() && document.querySelector("#shared .bad").textContent.startsWith("not certain")`)
+	look(p, `!document.getElementById("unready").checkVisibility() && document.querySelector("#shared .bad").textContent.startsWith("not certain")`)
 	// Updating can be stopped, by the keyboard.
 	browsertest.Value[bool](p, `document.getElementById("live").focus(), true`)
 	p.Keys(kb.Enter)
