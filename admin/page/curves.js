@@ -84,9 +84,9 @@ function prepareCurves() {
 function takePoints(answer) {
   past.interval = answer.interval_seconds;
   past.length = answer.length;
-  const last = past.points.at(-1)?.at ?? "";
   for (const p of answer.points) {
-    if (p.at > last) past.points.push({ ...p, time: Date.parse(p.at) });
+    const time = Date.parse(p.at);
+    if (!(time <= past.points.at(-1)?.time)) past.points.push({ ...p, time });
   }
   past.points.splice(0, Math.max(0, past.points.length - past.length));
   past.charts.forEach(draw);

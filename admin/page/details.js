@@ -86,7 +86,7 @@ function prepareLists() {
       { title: "Statement", class: "name", draw(td, s, fresh) {
         if (fresh) td.append(statement(s), make("span", { class: "why" }), make("span", { class: "dim" }));
         const why = reasons.get(shapeKey(s));
-        write(td.children[1], why ? `not cached: ${why.reason}` + (why.detail ? ` (${why.detail})` : "") : "");
+        write(td.children[1], why ? `not cached${readsOf(s) > s.bypasses ? " at times" : ""}: ${why.reason}` + (why.detail ? ` (${why.detail})` : "") : "");
         write(td.children[2], [s.database, s.tables.join(", "), s.rule && "rule " + s.rule].filter(Boolean).join(" · "));
       } },
       { title: "Hit rate", class: "n", by: (s) => (readsOf(s) ? s.hit_rate : -1), text: (s) => (readsOf(s) ? percent(s.hit_rate) : "–") },
