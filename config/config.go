@@ -26,7 +26,7 @@ type Config struct {
 	AdminHosts []string
 	// Series is how many tables, and shapes of statements, have time series of their own.
 	Series int
-	// AdminToken is what POST /api/flush and /api/allow need, "" for nothing. A secret.
+	// AdminToken is what POST requests to the admin server need, "" for nothing. A secret.
 	AdminToken string
 
 	// Cache is on, off or shadow.

@@ -75,7 +75,7 @@ func generalSettings() []setting {
 			}},
 		count("metrics-series", "admin.metrics_series", "tables, and as many shapes of statements, with time series of their own in the metrics; the others are counted together", 0, 10_000,
 			func(c *Config) *int { return &c.Series }),
-		secret(text("admin-token", "admin.token", "TOKEN", "what POST /api/flush and /api/allow, and GET /api/hot, must show as a bearer token", checkToken,
+		secret(text("admin-token", "admin.token", "TOKEN", "what POST requests, and GET /api/hot, must show as a bearer token", checkToken,
 			func(c *Config) *string { return &c.AdminToken })),
 
 		word("cache", "cache.mode", "on, off, or shadow: reads go upstream and are compared",

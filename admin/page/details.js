@@ -13,6 +13,19 @@ const readsOf = (c) => c.hits + c.shared_hits + c.misses + c.bypasses;
 // reasons are why statements are not cached, by shape, the costliest first.
 let reasons = new Map();
 
+// Hit rates and times saved tell of shadow mode, too, in which nothing is answered from the cache.
+const hitRate = (c) => (readsOf(c) ? c.hit_rate : -1);
+function drawHitRate(td, c, fresh) {
+  if (fresh) td.append(make("span"), make("span", { class: "dim" }));
+  write(td.firstChild, readsOf(c) ? percent(c.hit_rate) : "–");
+  write(td.lastChild, c.would_hits ? "would be " + percent((c.hits + c.shared_hits + c.would_hits) / readsOf(c)) : "");
+}
+function drawSaved(td, c, fresh) {
+  if (fresh) td.append(make("span"), make("span", { class: "dim" }));
+  write(td.firstChild, took(c.seconds_saved));
+  write(td.lastChild, c.would_seconds_saved ? "would be " + took(c.seconds_saved + c.would_seconds_saved) : "");
+}
+
 let uncachedList = () => {};
 let tableList = () => {};
 let statementList = () => {};
@@ -65,10 +78,10 @@ function prepareLists() {
       } },
       { title: "TTL", class: "n", by: (t) => (t.cached ? t.ttl_seconds : -1), text: (t) => (!t.known ? "" : t.cached ? lifetime(t.ttl_seconds) : "never") },
       { title: "Consistency", by: (t) => t.consistency, upwards: true, text: (t) => (t.cached ? t.consistency : "") },
-      { title: "Hit rate", class: "n", by: (t) => (readsOf(t) ? t.hit_rate : -1), text: (t) => (readsOf(t) ? percent(t.hit_rate) : "–") },
+      { title: "Hit rate", class: "n", by: hitRate, draw: drawHitRate },
       { title: "Reads", class: "n", by: readsOf, text: (t) => count(readsOf(t)) },
       { title: "Writes", class: "n", by: (t) => t.writes, text: (t) => count(t.writes) },
-      { title: "Saved", class: "n", by: (t) => t.seconds_saved, text: (t) => took(t.seconds_saved) },
+      { title: "Saved", class: "n", by: (c) => c.seconds_saved, draw: drawSaved },
       { title: "Invalidations", class: "n", by: (t) => sum(t.invalidations), draw(td, t, fresh) {
         if (fresh) td.append(make("span"), make("span", { class: "dim" }));
         write(td.firstChild, t.invalidations ? count(sum(t.invalidations)) : "–");
@@ -89,10 +102,10 @@ function prepareLists() {
         write(td.children[1], why ? `not cached${readsOf(s) > s.bypasses ? " at times" : ""}: ${why.reason}` + (why.detail ? ` (${why.detail})` : "") : "");
         write(td.children[2], [s.database, s.tables.join(", "), s.rule && "rule " + s.rule].filter(Boolean).join(" · "));
       } },
-      { title: "Hit rate", class: "n", by: (s) => (readsOf(s) ? s.hit_rate : -1), text: (s) => (readsOf(s) ? percent(s.hit_rate) : "–") },
+      { title: "Hit rate", class: "n", by: hitRate, draw: drawHitRate },
       { title: "Count", class: "n", by: (s) => readsOf(s) + s.writes, text: (s) => count(readsOf(s) + s.writes) },
       { title: "Took", class: "n", by: (s) => s.seconds, text: (s) => took(s.seconds) },
-      { title: "Saved", class: "n", by: (s) => s.seconds_saved, text: (s) => took(s.seconds_saved) },
+      { title: "Saved", class: "n", by: (c) => c.seconds_saved, draw: drawSaved },
       { title: "Caching", by: (s) => (s.worth ? s.worth.hit_rate - s.worth.break_even : -9), draw(td, s, fresh) {
         if (fresh) td.append(make("span"), make("span", { class: "dim" }));
         const w = s.worth;

@@ -129,7 +129,7 @@ func testMuch(t *testing.T, b *browsertest.Browser) {
 		}
 	})
 	browsertest.Value[bool](p, `again(), true`)
-	p.Await(`document.querySelector("#statement-list tbody tr").cells[4].textContent == "31.0 s"`)
+	p.Await(`document.querySelector("#statement-list tbody tr").cells[4].innerText == "31.0 s"`)
 	if !browsertest.Value[bool](p, `document.activeElement === held && held.isConnected && document.querySelector("#statement-list details").open`) {
 		t.Error("focus or what was unfolded is gone")
 	}
@@ -278,6 +278,12 @@ func testStates(t *testing.T, b *browsertest.Browser) {
 		f.change(func() { f.status.Cache = mode })
 		look(p, `document.getElementById("cache").textContent == "` + mode + `" && document.getElementById("mode").checkVisibility() && document.getElementById("mode").textContent.startsWith("` + want + `")`)
 	}
+	f.change(func() {
+		f.traffic.Statements = append([]admin.Statement{}, f.traffic.Statements...)
+		s := &f.traffic.Statements[0]
+		s.Counts = admin.Counts{Bypasses: 10, WouldHits: 8, WouldSecondsSaved: 2}
+	})
+	look(p, `[...document.querySelectorAll("#statement-list tbody tr")].some((row) => row.cells[1].innerText.includes("would be 80.0%") && row.cells[4].innerText.includes("would be 2.00 s"))`)
 	f.change(func() { f.ready = os.ErrDeadlineExceeded })
 	look(p, `document.getElementById("unready").checkVisibility() && document.getElementById("unready").textContent == "Not ready: i/o timeout"`)
 	f.change(func() { f.ready, f.status.Fleet.Live = nil, false; f.status.L2.Up = true })
