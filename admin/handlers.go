@@ -25,11 +25,11 @@ func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
 	_, _ = io.WriteString(w, "ready\n")
 }
 
-// Numbers of uncached statements that are shown.
+// Numbers of rows that lists have: those on the page without a script, and those of the interface unless the request says, and at most.
 const (
-	uncachedOnPage  = 10
-	uncachedDefault = 50
-	uncachedMost    = 1000
+	uncachedOnPage = 10
+	listDefault    = 50
+	listMost       = 1000
 )
 
 // statusReply adds to the figures what follows from them.
@@ -58,22 +58,22 @@ func (s *Server) reply(uncached int) statusReply {
 
 // status takes one parameter: the number of uncached statements.
 func (s *Server) status(w http.ResponseWriter, r *http.Request) {
-	uncached, ok := number(w, r, "uncached", uncachedDefault, uncachedMost)
+	uncached, ok := number(w, r, "uncached")
 	if !ok {
 		return
 	}
 	writeJSON(w, http.StatusOK, s.reply(uncached))
 }
 
-// number reads a parameter from 0 to most; without it, it is fallback. It answers the request and returns false where the parameter is none.
-func number(w http.ResponseWriter, r *http.Request, name string, fallback, most int) (n int, ok bool) {
+// number reads a parameter from 0 to listMost; without it, it is listDefault. It answers the request and returns false where the parameter is none.
+func number(w http.ResponseWriter, r *http.Request, name string) (n int, ok bool) {
 	text := r.URL.Query().Get(name)
 	if text == "" {
-		return fallback, true
+		return listDefault, true
 	}
 	n, err := strconv.Atoi(text)
-	if err != nil || n < 0 || n > most {
-		writeError(w, http.StatusBadRequest, fmt.Sprintf("%s: want a number from 0 to %d", name, most))
+	if err != nil || n < 0 || n > listMost {
+		writeError(w, http.StatusBadRequest, fmt.Sprintf("%s: want a number from 0 to %d", name, listMost))
 		return 0, false
 	}
 	return n, true

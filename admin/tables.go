@@ -21,7 +21,7 @@ type RuledTable struct {
 
 // tables takes one parameter: the number of tables.
 func (s *Server) tables(w http.ResponseWriter, r *http.Request) {
-	n, ok := number(w, r, "n", trafficDefault, trafficMost)
+	n, ok := number(w, r, "n")
 	if !ok {
 		return
 	}
@@ -42,7 +42,7 @@ type Client struct {
 
 // clients takes one parameter: the number of connections, the oldest first.
 func (s *Server) clients(w http.ResponseWriter, r *http.Request) {
-	n, ok := number(w, r, "n", trafficDefault, trafficMost)
+	n, ok := number(w, r, "n")
 	if !ok {
 		return
 	}

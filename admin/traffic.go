@@ -86,15 +86,9 @@ type Traffic struct {
 	Policy Policy  `json:"policy"` // that holds now
 }
 
-// Numbers of statements and tables that /api/traffic returns.
-const (
-	trafficDefault = 50
-	trafficMost    = 1000
-)
-
 // traffic takes one parameter: the number of statements and of tables.
 func (s *Server) traffic(w http.ResponseWriter, r *http.Request) {
-	n, ok := number(w, r, "n", trafficDefault, trafficMost)
+	n, ok := number(w, r, "n")
 	if !ok {
 		return
 	}

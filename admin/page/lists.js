@@ -70,7 +70,7 @@ function list(id, { name, columns, key, words, sorted, empty }) {
   const table = $(id);
   const state = { items: [], all: 0, shown: pageful, by: sorted, down: true, filter: "" };
   const search = make("input", { type: "search", id: id + "-filter", autocomplete: "off", spellcheck: "false" });
-  const told = make("output", { for: search.id });
+  const told = make("span", { class: "told" });
   const more = make("button", { type: "button", class: "more" }, `Show ${further} more`);
   const tools = make("div", { class: "tools" }, make("div", {}, make("label", { for: search.id }, `Filter ${name}`), search), told);
   table.before(tools);
@@ -134,6 +134,7 @@ function list(id, { name, columns, key, words, sorted, empty }) {
     state.filter = search.value.trim().toLowerCase();
     state.shown = pageful;
     draw(true);
+    announce(told.textContent);
   });
   more.addEventListener("click", () => {
     state.shown += further;

@@ -1,6 +1,7 @@
 package browsertest
 
 import (
+	"bytes"
 	"embed"
 	"encoding/json"
 	"fmt"
@@ -9,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/chromedp/cdproto/accessibility"
@@ -107,7 +107,7 @@ func (p *Page) Violations(ready string) []string {
 }
 
 // axe returns the script that axe/package-lock.json pins; npm puts it into the user's cache, once.
-var axe = sync.OnceValues(func() (string, error) {
+func axe() (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return "", err
@@ -117,8 +117,8 @@ var axe = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	folder := filepath.Join(cache, "pgrecall", "axe")
-	script := filepath.Join(folder, "node_modules/axe-core/axe.min.js")
-	if installed, err := os.ReadFile(filepath.Join(folder, "installed")); err == nil && string(installed) == string(lock) {
+	script := filepath.Join(folder, "node_modules", "axe-core", "axe.min.js")
+	if installed, err := os.ReadFile(filepath.Join(folder, "installed")); err == nil && bytes.Equal(installed, lock) {
 		source, err := os.ReadFile(script)
 		return string(source), err
 	}
@@ -144,7 +144,7 @@ var axe = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	return string(source), os.WriteFile(filepath.Join(folder, "installed"), lock, 0o600)
-})
+}
 
 // CheckNames reports controls without a name.
 func (p *Page) CheckNames(t testing.TB) {

@@ -74,7 +74,9 @@ func (f *figures) Allow(_ context.Context, fingerprint uint64) int {
 func (f *figures) Uncached(n int) []admin.Uncached {
 	return locked(f, func() []admin.Uncached { return append([]admin.Uncached{}, f.reads[:min(n, len(f.reads))]...) })
 }
-func (f *figures) Traffic() admin.Traffic       { return locked(f, func() admin.Traffic { return f.traffic }) }
+func (f *figures) Traffic() admin.Traffic {
+	return locked(f, func() admin.Traffic { return f.traffic })
+}
 func (f *figures) Hot(int) ([]warm.Query, bool) { return nil, false }
 func (f *figures) Sample() admin.Sample         { return locked(f, func() admin.Sample { return f.sample }) }
 func (f *figures) Tables(n int) ([]admin.RuledTable, int) {

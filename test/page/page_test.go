@@ -91,7 +91,9 @@ func testMuch(t *testing.T, b *browsertest.Browser) {
 	}
 	p := b.Open(t, "http://"+address+"/", browsertest.View{})
 	p.Await(shown)
-	rows := func() int { return browsertest.Value[int](p, `document.querySelectorAll("#table-list tbody tr").length`) }
+	rows := func() int {
+		return browsertest.Value[int](p, `document.querySelectorAll("#table-list tbody tr").length`)
+	}
 	if rows() != 10 {
 		t.Errorf("%d rows", rows())
 	}
@@ -102,7 +104,7 @@ func testMuch(t *testing.T, b *browsertest.Browser) {
 	browsertest.Value[bool](p, `document.getElementById("table-list-filter").focus(), true`)
 	p.Keys("orders_99")
 	p.Await(`document.querySelectorAll("#table-list tbody tr").length == 10`)
-	if told := browsertest.Value[string](p, `document.querySelector("#tables output").value`); told != "10 of 11 that fit, of 1,000" {
+	if told := browsertest.Value[string](p, `document.querySelector("#tables .told").textContent`); told != "10 of 11 that fit, of 1,000" {
 		t.Errorf("%q", told)
 	}
 	sortBy := func(title string) string {
@@ -276,7 +278,7 @@ func testStates(t *testing.T, b *browsertest.Browser) {
 	look(p, `document.getElementById("cache").textContent == "on" && !document.getElementById("mode").checkVisibility()`)
 	for mode, want := range map[string]string{"shadow": "Shadow mode", "off": "The cache is off"} {
 		f.change(func() { f.status.Cache = mode })
-		look(p, `document.getElementById("cache").textContent == "` + mode + `" && document.getElementById("mode").checkVisibility() && document.getElementById("mode").textContent.startsWith("` + want + `")`)
+		look(p, `document.getElementById("cache").textContent == "`+mode+`" && document.getElementById("mode").checkVisibility() && document.getElementById("mode").textContent.startsWith("`+want+`")`)
 	}
 	f.change(func() {
 		f.traffic.Statements = append([]admin.Statement{}, f.traffic.Statements...)
