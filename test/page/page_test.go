@@ -193,7 +193,7 @@ func testHostile(t *testing.T, b *browsertest.Browser) {
 	if over := browsertest.Value[float64](p, `document.documentElement.scrollWidth - document.documentElement.clientWidth`); over > 0 {
 		t.Errorf("the page is %g px wider than the screen", over)
 	}
-	if last := f.flushed[len(f.flushed)-1]; last.Table != evil || last.Database != evil {
+	if last := locked(f, func() admin.Selection { return f.flushed[len(f.flushed)-1] }); last.Table != evil || last.Database != evil {
 		t.Errorf("flushed %+v", last)
 	}
 	clean(t, p)
