@@ -30,7 +30,9 @@ func (p *proxyStub) Clients() []Client {
 }
 
 func (p *proxyStub) Explain(ctx context.Context, q Question) (any, error) {
-	p.question = q
+	if p.holds == nil { // one at a time
+		p.question = q
+	}
 	if q.Database == "none" {
 		return nil, errors.New("cannot connect:\n  no such database")
 	}
