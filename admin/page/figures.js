@@ -122,9 +122,9 @@ function showDoubts(s) {
 function showStopped(list) {
   $("stopped").hidden = list.length === 0;
   short("stopped-list", [
-    { class: "name", draw: (td, s, fresh) => fresh && td.append(statement(s)) },
-    { class: "n", text: (s) => percent(s.worth.hit_rate) },
-    { class: "n", text: (s) => percent(s.worth.break_even) },
-    { class: "tight", text: (s) => moment.format(Date.parse(s.until)) },
+    { title: "Statement", class: "name", draw: (td, s, fresh) => fresh && td.append(statement(s)) },
+    { title: "Hit rate", class: "n", text: (s) => percent(s.worth.hit_rate) },
+    { title: "Pays from", class: "n", text: (s) => percent(s.worth.break_even) },
+    { title: "Until", class: "tight", text: (s) => moment.format(Date.parse(s.until)) },
   ], list, (s) => s.database + "/" + s.fingerprint, "");
 }
