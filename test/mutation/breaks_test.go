@@ -2,9 +2,11 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"go/parser"
 	"go/token"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -36,7 +38,7 @@ func TestBreaksApply(t *testing.T) {
 			t.Error(err)
 		}
 		for file, text := range changed {
-			if _, err := parser.ParseFile(token.NewFileSet(), file, text, parser.SkipObjectResolution); err != nil {
+			if err := parses(t, file, text); err != nil {
 				t.Errorf("%s: %q: %v", b.Place, b.Name, err)
 			}
 		}
@@ -46,6 +48,21 @@ func TestBreaksApply(t *testing.T) {
 			}
 		}
 	}
+}
+
+// parses tells why a text is no program in the language of its file.
+func parses(t *testing.T, file string, text string) error {
+	t.Helper()
+	if filepath.Ext(file) != ".js" {
+		_, err := parser.ParseFile(token.NewFileSet(), file, text, parser.SkipObjectResolution)
+		return err
+	}
+	node := exec.CommandContext(t.Context(), "node", "--check", "-")
+	node.Stdin = strings.NewReader(text)
+	if output, err := node.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w\n%s", err, output)
+	}
+	return nil
 }
 
 // exists tells whether a package has the test; of a part of TestScripts, whether the script is there.
