@@ -36,6 +36,7 @@ function reached() {
 async function round() {
   if (!live.on || document.hidden) return;
   for (const job of live.jobs) {
+    if (!live.on) return; // stopped meanwhile
     if (job.due > performance.now()) continue;
     const asked = performance.now();
     let answer;
@@ -46,6 +47,7 @@ async function round() {
       return;
     }
     reached();
+    if (!live.on) return;
     job.show(answer);
     job.due = performance.now() + Math.max(job.every, 20 * (performance.now() - asked)); // what is slow is asked for less often
   }
