@@ -1,17 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/pgrecall/pgrecall/admin"
 	"github.com/pgrecall/pgrecall/config"
@@ -49,55 +44,16 @@ func (p *process) flush(ctx context.Context) int {
 	case !all && len(query) == 0:
 		return p.fail(errors.New("flush what? --all, or any of --database, --table, --tenant, --fingerprint"))
 	case c.Admin == "":
-		return p.fail(errors.New("no admin address: give --admin ADDR"))
+		return p.fail(errNoAdmin)
 	}
 	if token == "" {
 		token = c.AdminToken
 	}
-	done, err := askFlush(ctx, c.Admin, token, query)
-	if err != nil {
+	var done admin.Flushed
+	if err := askJSON(ctx, http.MethodPost, c.Admin, "/api/flush?"+query.Encode(), token, &done); err != nil {
 		return p.fail(fmt.Errorf("flush: %w", err))
 	}
 	return p.flushed(done)
-}
-
-// adminURL is where a client on this machine finds what listens on an address.
-func adminURL(address string) string {
-	if host, port, err := net.SplitHostPort(address); err == nil && (host == "" || host == "0.0.0.0" || host == "::") {
-		address = net.JoinHostPort("127.0.0.1", port)
-	}
-	return "http://" + address
-}
-
-// askFlush sends the request.
-func askFlush(ctx context.Context, address, token string, query url.Values) (done admin.Flushed, err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, adminURL(address)+"/api/flush?"+query.Encode(), nil)
-	if err != nil {
-		return done, err
-	}
-	if token != "" {
-		request.Header.Set("Authorization", "Bearer "+token)
-	}
-	reply, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return done, err
-	}
-	defer func() { _ = reply.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(reply.Body, 64<<10))
-	if err != nil {
-		return done, err
-	}
-	if reply.StatusCode != http.StatusOK {
-		var refusal struct{ Error string }
-		if json.Unmarshal(body, &refusal) != nil || refusal.Error == "" {
-			refusal.Error = string(bytes.TrimSpace(body))
-		}
-		return done, fmt.Errorf("%s: %s", strings.ToLower(http.StatusText(reply.StatusCode)), refusal.Error)
-	}
-	if err := json.Unmarshal(body, &done); err != nil {
-		return done, fmt.Errorf("the answer: %w", err)
-	}
-	return done, nil
 }
 
 // flushed tells what came of it. What other pgrecalls do not know of yet is no success.

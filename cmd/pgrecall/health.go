@@ -5,7 +5,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -28,7 +27,7 @@ func (p *process) health(ctx context.Context) int {
 	case len(rest) > 0:
 		return p.fail(fmt.Errorf("unexpected argument %q", rest[0]))
 	case c.Admin == "":
-		return p.fail(errors.New("no admin address: give --admin ADDR"))
+		return p.fail(errNoAdmin)
 	}
 	path := "/healthz"
 	if ready {
@@ -36,22 +35,10 @@ func (p *process) health(ctx context.Context) int {
 	}
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, adminURL(c.Admin)+path, nil)
+	said, err := ask(ctx, http.MethodGet, c.Admin, path, "")
 	if err != nil {
 		return p.fail(err)
 	}
-	reply, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return p.fail(err)
-	}
-	defer func() { _ = reply.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(reply.Body, 64<<10))
-	if err != nil {
-		return p.fail(err)
-	}
-	if reply.StatusCode != http.StatusOK {
-		return p.fail(errors.New(strings.TrimSpace(string(body))))
-	}
-	fmt.Fprintln(p.stdout, strings.TrimSpace(string(body)))
+	fmt.Fprintln(p.stdout, strings.TrimSpace(string(said)))
 	return exitOK
 }

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -12,7 +10,6 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/pgrecall/pgrecall/admin"
@@ -35,11 +32,8 @@ Usage:
 With - for FILE it goes to stdout, in place of the text. No output has parameters or rows.
 `
 
-// Bounds of what is asked of the admin server.
-const (
-	reportWait  = 30 * time.Second
-	reportBytes = 64 << 20
-)
+// reportWait bounds the questions to the admin server.
+const reportWait = 30 * time.Second
 
 // reporting are the flags of report.
 type reporting struct {
@@ -67,7 +61,7 @@ func (p *process) reportWorth(ctx context.Context) int {
 	case len(rest) > 0:
 		return p.fail(fmt.Errorf("unexpected argument %q", rest[0]))
 	case c.Admin == "":
-		return p.fail(errors.New("no admin address: give --admin ADDR"))
+		return p.fail(errNoAdmin)
 	case f.page == "-" && f.proposal == "-", f.asJSON && (f.page == "-" || f.proposal == "-"):
 		return p.fail(errors.New("one thing only can go to stdout: --json, --html - or --propose -"))
 	}
@@ -125,41 +119,14 @@ func askReport(ctx context.Context, address, token string) (in reports.Input, er
 		*admin.Status
 		Uncached *[]admin.Uncached `json:"uncached"`
 	}{&in.Status, &in.Uncached}
-	if err := askAdmin(ctx, address, "/api/status?uncached=1000", token, &status); err != nil {
+	if err := askJSON(ctx, http.MethodGet, address, "/api/status?uncached=1000", token, &status); err != nil {
 		return in, err
 	}
-	if err := askAdmin(ctx, address, "/api/traffic?n=1000", token, &in.Traffic); err != nil {
+	if err := askJSON(ctx, http.MethodGet, address, "/api/traffic?n=1000", token, &in.Traffic); err != nil {
 		return in, err
 	}
 	if in.Status.Started.IsZero() || in.Traffic.Policy.DefaultTTL == "" {
 		return in, errors.New("the answer is not one of this version's pgrecall")
 	}
 	return in, nil
-}
-
-// askAdmin fetches JSON.
-func askAdmin(ctx context.Context, address, path, token string, to any) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, adminURL(address)+path, nil)
-	if err != nil {
-		return err
-	}
-	if token != "" {
-		request.Header.Set("Authorization", "Bearer "+token)
-	}
-	reply, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = reply.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(reply.Body, reportBytes))
-	if err != nil {
-		return err
-	}
-	if reply.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %.200s", strings.ToLower(http.StatusText(reply.StatusCode)), bytes.TrimSpace(body))
-	}
-	if err := json.Unmarshal(body, to); err != nil {
-		return fmt.Errorf("the answer to %s: %w", path, err)
-	}
-	return nil
 }
