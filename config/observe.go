@@ -14,18 +14,16 @@ import (
 type Tracing struct {
 	// Endpoint is the URL that spans are posted to, "" for none.
 	Endpoint string
-	// Headers of each request, as NAME=VALUE. Secrets, most likely.
+	// Headers of each request, as NAME=VALUE, none for those of the standard variables. Secrets, most likely.
 	Headers []string
 	// CAFile is a PEM file with the authorities that sign the collector's certificate, "" for the system's. CertFile and KeyFile are the client's own.
 	CAFile, CertFile, KeyFile string
 	// Sample is the share of statements that are traced of those without a trace of the application, 0 to 1.
 	Sample float64
 
-	// What only the standard variables say: OTEL_EXPORTER_OTLP_TIMEOUT (0 for the default), ..._COMPRESSION, OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES,
-	// as name and value.
-	Timeout  time.Duration
-	Compress bool
-	Resource [][2]string
+	// Timeout of a request, which only the standard variables say, 0 for the default. OpenTelemetry's packages read those that are not here (headers, compression,
+	// the resource) by themselves.
+	Timeout time.Duration
 	// Ignored says why the standard variables do not turn tracing on although they name an endpoint, "" where they do or don't.
 	Ignored string
 }
@@ -139,7 +137,6 @@ func (f *file) openTelemetry(env func(string) string) {
 		}
 		return "", ""
 	}
-	f.resource(env)
 	switch env("OTEL_TRACES_SAMPLER") {
 	case "always_on", "parentbased_always_on":
 		t.Sample = 1
@@ -155,25 +152,9 @@ func (f *file) openTelemetry(env func(string) string) {
 			t.Timeout = time.Duration(n) * time.Millisecond
 		}
 	}
-	_, compression := either("COMPRESSION")
-	t.Compress = compression == "gzip"
 	_, t.CAFile = either("CERTIFICATE")
 	_, t.CertFile = either("CLIENT_CERTIFICATE")
 	_, t.KeyFile = either("CLIENT_KEY")
-	if variable, v := either("HEADERS"); v != "" {
-		for pair := range strings.SplitSeq(v, ",") {
-			if name, value, ok := strings.Cut(strings.TrimSpace(pair), "="); ok {
-				if plain, err := url.PathUnescape(strings.TrimSpace(value)); err == nil {
-					value = plain
-				}
-				pair = strings.TrimSpace(name) + "=" + value
-			}
-			t.Headers = append(t.Headers, pair)
-		}
-		if err := checkHeaders(t.Headers); err != nil {
-			f.errs = append(f.errs, &Error{Source: variable, What: err.Error()})
-		}
-	}
 	variable, endpoint := either("ENDPOINT")
 	if endpoint == "" {
 		return
@@ -184,8 +165,8 @@ func (f *file) openTelemetry(env func(string) string) {
 		return
 	case !slices.Contains([]string{"", "otlp"}, env("OTEL_TRACES_EXPORTER")):
 		return
-	case protocol != "" && protocol != "http/protobuf":
-		t.Ignored = fmt.Sprintf("%s asks for %q, pgrecall speaks http/protobuf only", strings.TrimSuffix(variable, "ENDPOINT")+"PROTOCOL", protocol)
+	case protocol != "" && !strings.HasPrefix(protocol, "http/"):
+		t.Ignored = fmt.Sprintf("%s asks for %q, pgrecall speaks http/protobuf and http/json only", strings.TrimSuffix(variable, "ENDPOINT")+"PROTOCOL", protocol)
 		return
 	}
 	if err := checkEndpoint(endpoint); err != nil {
@@ -199,29 +180,4 @@ func (f *file) openTelemetry(env func(string) string) {
 		u.Path = "/"
 	}
 	t.Endpoint = u.String()
-}
-
-// resource reads the attributes of the process.
-func (f *file) resource(env func(string) string) {
-	t := &f.config.Tracing
-	service := env("OTEL_SERVICE_NAME")
-	for pair := range strings.SplitSeq(env("OTEL_RESOURCE_ATTRIBUTES"), ",") {
-		name, value, ok := strings.Cut(strings.TrimSpace(pair), "=")
-		if plain, err := url.PathUnescape(value); err == nil {
-			value = plain
-		}
-		switch {
-		case !ok || name == "":
-		case name == "service.name":
-			if service == "" {
-				service = value
-			}
-		default:
-			t.Resource = append(t.Resource, [2]string{name, value})
-		}
-	}
-	if service == "" {
-		service = "pgrecall"
-	}
-	t.Resource = append(t.Resource, [2]string{"service.name", service})
 }

@@ -117,7 +117,7 @@ func newTracer(tb testing.TB, endpoint string, sample float64, o *proxy.Options)
 	tb.Helper()
 	t, err := tracing.New(tracing.Options{
 		Endpoint: endpoint, Headers: map[string]string{"Authorization": "Bearer key"}, Delay: 10 * time.Millisecond, Sample: sample,
-		Resource: []tracing.Attribute{{Name: "service.name", Value: "pgrecall"}}, Host: o.Upstream.Host, Port: o.Upstream.Port, Logger: o.Logger, Registerer: o.Registerer,
+		Host: o.Upstream.Host, Port: o.Upstream.Port, Logger: o.Logger, Registerer: o.Registerer,
 	})
 	if err != nil {
 		tb.Fatal(err)

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -60,10 +59,13 @@ func newObservers(c *config.Config, up upstream, r prometheus.Registerer, logger
 		return nil, err
 	}
 	t := tracing.Options{
-		Endpoint: c.Tracing.Endpoint, Headers: map[string]string{}, TLS: secured, Compress: c.Tracing.Compress, Timeout: c.Tracing.Timeout, Sample: c.Tracing.Sample,
-		Resource: resource(c), Host: up.config.Host, Port: up.config.Port, Logger: logger, Registerer: r,
+		Endpoint: c.Tracing.Endpoint, TLS: secured, Timeout: c.Tracing.Timeout, Sample: c.Tracing.Sample, Version: buildVersion(),
+		Host: up.config.Host, Port: up.config.Port, Logger: logger, Registerer: r,
 	}
 	for _, h := range c.Tracing.Headers {
+		if t.Headers == nil {
+			t.Headers = map[string]string{}
+		}
 		name, value, _ := strings.Cut(h, "=")
 		t.Headers[name] = value
 	}
@@ -151,21 +153,4 @@ func collectorTLS(t *config.Tracing) (*tls.Config, error) {
 		secured.Certificates = []tls.Certificate{pair}
 	}
 	return secured, nil
-}
-
-// resource describes this process to a collector; the standard variables win.
-func resource(c *config.Config) []tracing.Attribute {
-	var list []tracing.Attribute
-	for _, r := range c.Tracing.Resource {
-		list = append(list, tracing.Attribute{Name: r[0], Value: r[1]})
-	}
-	add := func(name, value string) {
-		if value != "" && !slices.ContainsFunc(list, func(a tracing.Attribute) bool { return a.Name == name }) {
-			list = append(list, tracing.Attribute{Name: name, Value: value})
-		}
-	}
-	host, _ := os.Hostname()
-	add("service.version", buildVersion())
-	add("host.name", host)
-	return list
 }

@@ -145,6 +145,7 @@ func TestSpansAreFlushedAtTheEnd(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.URL)
 	t.Setenv("OTEL_EXPORTER_OTLP_HEADERS", "api-key=k")
 	t.Setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", ca)
+	t.Setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=test")
 	t.Run("served", func(t *testing.T) {
 		c := serve(t, "--tracing-sample=0").connect(false)
 		run(t, c, "CREATE TABLE t (a int) /*traceparent='00-"+strings.Repeat("a", 32)+"-00000000000000b7-01'*/")
@@ -155,7 +156,8 @@ func TestSpansAreFlushedAtTheEnd(t *testing.T) {
 	if text := strings.Join(spans, ";"); strings.Count(text, strings.Repeat("a", 32)+" CREATE TABLE ") != 2 || len(spans) != 2 {
 		t.Error(spans)
 	}
-	if text := strings.Join(resource, ";"); !strings.Contains(text, "service.name=pgrecall") || !strings.Contains(text, "service.version=") {
+	if text := strings.Join(resource, ";"); !strings.Contains(text, "service.name=pgrecall") || !strings.Contains(text, "service.version=") || !strings.Contains(text, "host.name=") ||
+		!strings.Contains(text, "deployment.environment.name=test") {
 		t.Error(resource)
 	}
 }

@@ -17,6 +17,11 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/sdk/resource"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	resourcepb "go.opentelemetry.io/proto/otlp/resource/v1"
 
 	"github.com/pgrecall/pgrecall/parser"
 	"github.com/pgrecall/pgrecall/proxy/observe"
@@ -30,49 +35,43 @@ const (
 	defaultTimeout = 10 * time.Second
 )
 
-// Options of a Tracer. Endpoint, Logger and Registerer are required.
+// Options of a Tracer. Endpoint, Logger and Registerer are required. The rest of what OpenTelemetry's standard variables say of the exporter (compression, encoding) and
+// of the resource counts, too.
 type Options struct {
 	Endpoint   string            // URL that spans are posted to
-	Headers    map[string]string // of each request; secrets, most likely
+	Headers    map[string]string // of each request, nil for those of the standard variables; secrets, most likely
 	TLS        *tls.Config       // nil for the system's certificates
-	Compress   bool              // with gzip
 	Timeout    time.Duration     // of a request, 0 for ten seconds
 	Delay      time.Duration     // how long spans wait for others at most, 0 for five seconds
 	Sample     float64           // see SetSample
-	Resource   []Attribute       // of the process
+	Version    string            // of the program
 	Host       string            // of the upstream
 	Port       uint16
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
 }
 
-// Attribute is a name with a value.
-type Attribute struct{ Name, Value string }
-
 // Tracer exports spans. It implements observe.Observer.
 type Tracer struct {
-	endpoint string
-	headers  map[string]string
-	compress bool
-	timeout  time.Duration
-	delay    time.Duration
-	host     string
-	port     uint64
-	envelope []byte // the resource
-	client   *http.Client
-	logger   *slog.Logger
-	sample   atomic.Uint64 // bits of a float64
+	delay     time.Duration
+	host      string
+	port      int64
+	resource  *resourcepb.Resource
+	client    otlptrace.Client
+	transport *transport
+	sample    atomic.Uint64 // bits of a float64
 
 	mu      sync.Mutex
 	pending []record
 	closed  bool
 
-	full              chan struct{} // batchSize records are pending
-	stop              chan struct{} // closed by Close
+	full              chan struct{}   // batchSize records are pending
+	stopping          context.Context // Close ends it
+	stop              context.CancelFunc
+	last              context.Context // ends when Close can't wait any more
+	abandon           context.CancelFunc
 	done              chan struct{} // closed when the last batch is out
-	last              context.Context
-	abandon           context.CancelFunc // ends last
-	exported, dropped atomic.Uint64      // spans
+	exported, dropped atomic.Uint64 // spans
 	health            health
 }
 
@@ -111,17 +110,27 @@ func New(o Options) (*Tracer, error) {
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return nil, errors.New("tracing: the endpoint is not an http or https URL")
 	}
+	quiet(o.Logger)
 	t := &Tracer{
-		endpoint: o.Endpoint, headers: o.Headers, compress: o.Compress, timeout: cmp.Or(o.Timeout, defaultTimeout), delay: cmp.Or(o.Delay, defaultDelay),
-		envelope: appendResource(nil, o.Resource), logger: o.Logger, pending: make([]record, 0, queueLimit),
-		full: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
+		delay: cmp.Or(o.Delay, defaultDelay), host: o.Host, port: int64(o.Port), resource: describe(o.Version, o.Logger), pending: make([]record, 0, queueLimit),
+		full: make(chan struct{}, 1), done: make(chan struct{}), health: health{logger: o.Logger, collector: u.Scheme + "://" + u.Host},
 	}
-	t.host, t.port = o.Host, uint64(o.Port)
-	t.health = health{logger: o.Logger, collector: u.Scheme + "://" + u.Host}
+	t.stopping, t.stop = context.WithCancel(context.Background())
 	t.last, t.abandon = context.WithCancel(context.Background())
-	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: o.TLS, MaxIdleConns: 1, MaxConnsPerHost: 1, IdleConnTimeout: time.Minute, ForceAttemptHTTP2: true}
-	t.client = &http.Client{Transport: transport, Timeout: t.timeout,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }} // the headers are not for another server
+	t.transport = newTransport(o.TLS, &t.health, t.stopping)
+	options := []otlptracehttp.Option{
+		otlptracehttp.WithEndpointURL(o.Endpoint), otlptracehttp.WithTLSClientConfig(nil), // the transport has it
+		otlptracehttp.WithRetry(otlptracehttp.RetryConfig{Enabled: true, InitialInterval: time.Second, MaxInterval: 10 * time.Second, MaxElapsedTime: time.Minute}),
+		otlptracehttp.WithHTTPClient(&http.Client{Transport: t.transport, Timeout: cmp.Or(o.Timeout, defaultTimeout),
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}), // the headers are not for another server
+	}
+	if o.Headers != nil {
+		options = append(options, otlptracehttp.WithHeaders(o.Headers))
+	}
+	t.client = otlptracehttp.NewClient(options...)
+	if err := t.client.Start(t.last); err != nil {
+		return nil, fmt.Errorf("tracing: %w", err)
+	}
 	t.SetSample(o.Sample)
 	result := func(name string, n *atomic.Uint64) prometheus.Collector {
 		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "pgrecall_trace_spans_total", Help: "Spans of statements that were sampled, by whether the collector has got them.",
@@ -134,6 +143,19 @@ func New(o Options) (*Tracer, error) {
 	}
 	go t.run()
 	return t, nil
+}
+
+// describe returns what is known of this process. The standard variables go over it.
+func describe(version string, logger *slog.Logger) *resourcepb.Resource {
+	found, err := resource.New(context.Background(), resource.WithHost(), resource.WithAttributes(semconv.ServiceName("pgrecall"), semconv.ServiceVersion(version)), resource.WithFromEnv())
+	if err != nil {
+		logger.Warn("some attributes of spans' resource are missing", "error", err)
+	}
+	r := &resourcepb.Resource{}
+	for _, a := range found.Attributes() {
+		r.Attributes = append(r.Attributes, text(string(a.Key), a.Value.String()))
+	}
+	return r
 }
 
 // SetSample sets the share of statements without a parent that are traced, 0 to 1. A parent decides for its children by its own flag.
@@ -187,16 +209,13 @@ func random(b []byte) { binary.BigEndian.PutUint64(b, rand.Uint64()|1) }
 // Close exports what is pending while ctx lasts. Statements that end from now on are dropped.
 func (t *Tracer) Close(ctx context.Context) error {
 	t.mu.Lock()
-	closed := t.closed
 	t.closed = true
 	t.mu.Unlock()
-	if !closed {
-		close(t.stop)
-	}
-	defer t.client.CloseIdleConnections()
+	t.stop()
+	defer t.transport.CloseIdleConnections()
 	select {
 	case <-t.done:
-		return nil
+		return t.client.Stop(context.WithoutCancel(ctx)) // it only ends what is under way
 	case <-ctx.Done():
 		t.abandon()
 		<-t.done // its request is cancelled

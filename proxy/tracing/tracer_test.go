@@ -170,6 +170,7 @@ func TestSlowCollector(t *testing.T) {
 
 // TestCollectorThatRecovers: what it refuses for a moment is sent again; what it rejects is counted.
 func TestCollectorThatRecovers(t *testing.T) {
+	t.Setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")
 	var requests, got atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		zipped, err := gzip.NewReader(r.Body)
@@ -190,6 +191,7 @@ func TestCollectorThatRecovers(t *testing.T) {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			return
 		case 3: // 2 spans are rejected
+			w.Header().Set("Content-Type", "application/x-protobuf")
 			_, _ = w.Write([]byte{1<<3 | 2, 2, 1 << 3, 2})
 		}
 		for _, resource := range data.GetResourceSpans() {
@@ -199,7 +201,7 @@ func TestCollectorThatRecovers(t *testing.T) {
 		}
 	}))
 	defer server.Close()
-	f := start(t, tracing.Options{Endpoint: server.URL + "/v1/traces", Compress: true})
+	f := start(t, tracing.Options{Endpoint: server.URL + "/v1/traces"})
 	upstream := statement
 	upstream.Upstream, upstream.Tier = time.Millisecond, observe.TierUpstream
 	f.Ended(&upstream)
@@ -214,6 +216,71 @@ func TestCollectorThatRecovers(t *testing.T) {
 	}
 	if got.Load() != 5 || f.spans(t, "exported") != 3 || f.spans(t, "dropped") != 2 {
 		t.Errorf("%d requests, %d spans, %v exported", requests.Load(), got.Load(), f.spans(t, "exported"))
+	}
+}
+
+// TestCollectorThatIsStarted while the first spans wait for it gets them.
+func TestCollectorThatIsStarted(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	_ = l.Close()
+	f := start(t, tracing.Options{Endpoint: "http://" + address + "/path7713"})
+	f.Ended(&statement)
+	eventually(t, "it is told", func() bool { return strings.Contains(f.log.String(), "connection refused") })
+	if l, err = net.Listen("tcp", address); err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
+	_ = server.Listener.Close()
+	server.Listener = l
+	server.Start()
+	defer server.Close()
+	eventually(t, "it is exported", func() bool { return f.spans(t, "exported") == 1 })
+	if f.spans(t, "dropped") != 0 || strings.Contains(f.log.String(), "7713") {
+		t.Error(f.spans(t, "dropped"), f.log)
+	}
+}
+
+// TestStandardVariables: options go over those that the client reads by itself, the others count; what can't be read is told without its value.
+func TestStandardVariables(t *testing.T) {
+	type request struct {
+		header http.Header
+		path   string
+		body   []byte
+	}
+	requests := make(chan request, 9)
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		requests <- request{r.Header, r.URL.Path, body}
+	}))
+	defer server.Close()
+	for name, value := range map[string]string{
+		"ENDPOINT": "https://127.0.0.1:1", "TRACES_ENDPOINT": "https://127.0.0.1:1", "INSECURE": "false", "HEADERS": "api-key=other7713,broken7713", "PROTOCOL": "http/json",
+		"CERTIFICATE": "/dev/null", "TIMEOUT": "none7713",
+	} {
+		t.Setenv("OTEL_EXPORTER_OTLP_"+name, value)
+	}
+	t.Setenv("OTEL_SERVICE_NAME", "cache")
+	t.Setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=a%20b,service.name=other,host.name=h")
+	f := start(t, tracing.Options{Endpoint: server.URL + "/x", Version: "v7"})
+	s := statement
+	s.Who = &observe.Who{Database: "caf\xe9"} // such a name may come from a database that is not in UTF-8
+	f.Ended(&s)
+	got := <-requests
+	if got.path != "/x" || got.header.Get("Api-Key") != "secret7713" || got.header.Get("Content-Type") != "application/json" {
+		t.Error(got.path, got.header)
+	}
+	for _, want := range []string{`"caf\uFFFD"`, `{"key":"service.name","value":{"stringValue":"cache"}}`, `{"key":"deployment.environment.name","value":{"stringValue":"a b"}}`,
+		`{"key":"host.name","value":{"stringValue":"h"}}`, `{"key":"service.version","value":{"stringValue":"v7"}}`} {
+		if !strings.Contains(strings.ReplaceAll(string(got.body), "\uFFFD", `\uFFFD`), want) {
+			t.Errorf("no %s in %s", want, got.body)
+		}
+	}
+	if text := f.log.String(); !strings.Contains(text, "parse headers") || !strings.Contains(text, "parse duration") || strings.Contains(text, "7713") {
+		t.Error(text)
 	}
 }
 
