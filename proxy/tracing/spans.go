@@ -140,16 +140,24 @@ func (r *record) name() string {
 // valid returns s as the UTF-8 that OTLP's strings must be: one that is not costs its whole batch.
 func valid(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
 
-func value(s string) *commonpb.AnyValue {
-	return &commonpb.AnyValue{Value: &commonpb.AnyValue_StringValue{StringValue: valid(s)}}
+// attribute is one whose value is a string, in a single piece of memory.
+type attribute struct {
+	pair  commonpb.KeyValue
+	value commonpb.AnyValue
+	text  commonpb.AnyValue_StringValue
 }
 
-func text(key, s string) *commonpb.KeyValue { return &commonpb.KeyValue{Key: key, Value: value(s)} }
+func text(key, s string) *commonpb.KeyValue {
+	a := &attribute{}
+	a.text.StringValue = valid(s)
+	a.value.Value, a.pair.Key, a.pair.Value = &a.text, key, &a.value
+	return &a.pair
+}
 
 func texts(key string, list []string) *commonpb.KeyValue {
 	values := make([]*commonpb.AnyValue, len(list))
 	for i, s := range list {
-		values[i] = value(s)
+		values[i] = text("", s).GetValue()
 	}
 	return &commonpb.KeyValue{Key: key, Value: &commonpb.AnyValue{Value: &commonpb.AnyValue_ArrayValue{ArrayValue: &commonpb.ArrayValue{Values: values}}}}
 }

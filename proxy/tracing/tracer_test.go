@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"encoding/pem"
 	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -257,9 +260,15 @@ func TestStandardVariables(t *testing.T) {
 		requests <- request{r.Header, r.URL.Path, body}
 	}))
 	defer server.Close()
+	secured := httptest.NewTLSServer(nil)
+	secured.Close()
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secured.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for name, value := range map[string]string{
 		"ENDPOINT": "https://127.0.0.1:1", "TRACES_ENDPOINT": "https://127.0.0.1:1", "INSECURE": "false", "HEADERS": "api-key=other7713,broken7713", "PROTOCOL": "http/json",
-		"CERTIFICATE": "/dev/null", "TIMEOUT": "none7713",
+		"CERTIFICATE": ca, "TIMEOUT": "none7713",
 	} {
 		t.Setenv("OTEL_EXPORTER_OTLP_"+name, value)
 	}
