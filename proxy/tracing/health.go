@@ -16,7 +16,7 @@ type health struct {
 }
 
 const (
-	tellAgain = 10 * time.Minute // is how often a collector that goes on failing is told of
+	tellAgain = 10 * time.Minute // how often a collector that goes on failing is told of
 	mostText  = 300              // bytes of what it says
 )
 

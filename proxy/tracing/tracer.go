@@ -117,7 +117,7 @@ func New(o Options) (*Tracer, error) {
 	}
 	t.stopping, t.stop = context.WithCancel(context.Background())
 	t.last, t.abandon = context.WithCancel(context.Background())
-	t.transport = newTransport(o.TLS, &t.health, t.stopping)
+	t.transport = newTransport(t.stopping, o.TLS, &t.health)
 	options := []otlptracehttp.Option{
 		otlptracehttp.WithEndpointURL(o.Endpoint), otlptracehttp.WithTLSClientConfig(nil), // the transport has it
 		otlptracehttp.WithRetry(otlptracehttp.RetryConfig{Enabled: true, InitialInterval: time.Second, MaxInterval: 10 * time.Second, MaxElapsedTime: time.Minute}),

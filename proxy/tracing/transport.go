@@ -23,7 +23,7 @@ type transport struct {
 	attempt  func() bool        // ends the watch over a pause, nil outside of one
 }
 
-func newTransport(secured *tls.Config, h *health, stopping context.Context) *transport {
+func newTransport(stopping context.Context, secured *tls.Config, h *health) *transport {
 	t := &transport{health: h, stopping: stopping}
 	t.Proxy, t.TLSClientConfig, t.ForceAttemptHTTP2 = http.ProxyFromEnvironment, secured, true
 	t.MaxIdleConns, t.MaxConnsPerHost, t.IdleConnTimeout = 1, 1, time.Minute
