@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"bytes"
+
 	"github.com/pgrecall/pgrecall/cache"
 	"github.com/pgrecall/pgrecall/cachepolicy"
 	"github.com/pgrecall/pgrecall/invalidator"
@@ -147,8 +149,6 @@ func (f *fill) store(s *session) {
 	if !f.only {
 		f.source.SetCost(entry.Origin)
 		entry.Tenant = f.tenant
-	}
-	if !f.only {
 		f.replaces(s.srv)
 	}
 	s.srv.L1.Put(f.key, entry)
@@ -167,7 +167,11 @@ func (f *fill) store(s *session) {
 	f.use.Overhead(s.now() - began)
 }
 
-// replaces counts why the result takes the place of another one, if it does. What shadow mode compared is counted already.
+// mostCompared bounds the results, in bytes, whose rows are looked for in another order while the client waits for the end of its answer.
+const mostCompared = 16 << 10
+
+// replaces counts why the result takes the place of another one, if it does. What shadow mode compared is counted already, and what takes long to
+// compare is not counted.
 func (f *fill) replaces(srv *Server) {
 	if f.comparison != nil {
 		return
@@ -176,6 +180,7 @@ func (f *fill) replaces(srv *Server) {
 	case old == nil:
 	case srv.flushes.covers(old) || !srv.slots.Valid(old.Stamp):
 		f.use.Replaced(traffic.Invalidated)
+	case len(f.data) == len(old.Data) && len(f.data) > mostCompared && !bytes.Equal(f.data, old.Data):
 	case sameRows(f.data, old.Data):
 		f.use.Replaced(traffic.Unchanged)
 	default:

@@ -211,8 +211,6 @@ func (s *session) forwardExecute(scan *wire.Scanner, size int) {
 	}
 	if po != nil {
 		po.executed = true
-	}
-	if po != nil {
 		s.belongsTo(po.prepared)
 	}
 	s.judged(&e, p, reason)

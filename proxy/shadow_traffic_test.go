@@ -91,6 +91,37 @@ func TestRenewalsAreCompared(t *testing.T) {
 	}
 }
 
+// TestLargeRenewalsAreNotSorted: the client would wait for it.
+func TestLargeRenewalsAreNotSorted(t *testing.T) {
+	r := startOn(t, pgtest.Shared(t).NewDatabase(t), func(o *proxy.Options) {
+		policy := &cachepolicy.Policy{DefaultTTL: time.Millisecond, MaxResult: 1 << 20}
+		if err := policy.Compile(); err != nil {
+			t.Fatal(err)
+		}
+		o.Policy = policy
+	}, "CREATE TABLE t AS SELECT repeat('x', 1000) AS pad FROM generate_series(1, 30)")
+	const query = "SELECT string_agg(pad, '') FROM t"
+	c, past := r.connect(), r.direct()
+	read := func() proxy.Totals {
+		of := func() proxy.Totals { return r.shapeOf("select string_agg(pad, $1) from t").Totals }
+		value(t, c, query)
+		before := of().Kept
+		eventually(t, "the result is asked for anew", func() bool { value(t, c, query); return of().Kept > before })
+		return of()
+	}
+	if s := read(); s.Unchanged == 0 || s.Changed != 0 {
+		t.Errorf("%+v", s)
+	}
+	mustExec(t, past, "UPDATE t SET pad = repeat('y', 1000)")
+	if s := read(); s.Changed != 0 {
+		t.Errorf("of the same length: %+v", s)
+	}
+	mustExec(t, past, "UPDATE t SET pad = pad || 'z'")
+	if s := read(); s.Changed != 1 {
+		t.Errorf("of another length: %+v", s)
+	}
+}
+
 // TestWholeAndSecuredShapes: what makes all of a database invalid, and what row security may restrict, is told.
 func TestWholeAndSecuredShapes(t *testing.T) {
 	r := start(t, "CREATE TABLE t (id int)", "ALTER TABLE t ENABLE ROW LEVEL SECURITY", "CREATE POLICY p ON t USING (id > 0)", "CREATE TABLE u (id int)", "CREATE VIEW v AS SELECT id FROM u",
