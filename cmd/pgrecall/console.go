@@ -3,12 +3,13 @@ package main
 import (
 	"cmp"
 	"context"
+	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/pgrecall/pgrecall/admin"
 	"github.com/pgrecall/pgrecall/admin/console"
-	"github.com/pgrecall/pgrecall/cachepolicy"
 	"github.com/pgrecall/pgrecall/config"
 	"github.com/pgrecall/pgrecall/proxy"
 )
@@ -97,42 +98,30 @@ func counted[T int | int64 | uint64](n T) *int64 {
 	return &v
 }
 
-// Tables returns the tables of the databases in use with what the rules say of them.
+// Tables returns the tables of the databases in use, those first that statements used.
 func (o operator) Tables(n int) []console.Table {
 	var list []console.Table
-	policy := o.policy.Load()
-	type key struct{ database, name string }
-	counts := map[key]*console.Traffic{}
-	for _, t := range o.engine.Tables() {
-		counts[key{t.Database, t.Name}] = consoleTraffic(&t.Totals)
-	}
-	for _, snapshot := range o.engine.Snapshots() {
-		for _, r := range snapshot.Relations() {
-			if len(list) == n {
-				return list
-			}
-			rule := policy.ForTable(snapshot.Database, r)
-			t := console.Table{Database: snapshot.Database, Name: r.Schema + "." + r.Name, Cached: rule.Verdict == cachepolicy.Cache && r.Kind != 'f',
-				TTL: rule.TTL, Consistency: rule.Consistency.String(), Traffic: &console.Traffic{}}
-			if c := counts[key{t.Database, t.Name}]; c != nil {
-				t.Traffic = c
-			}
-			if rule.Rule != nil {
-				t.Rule = ruleName(policy, rule.Rule)
-			}
-			var partly []string
-			for _, p := range rule.Partly {
-				partly = append(partly, ruleName(policy, p))
-			}
-			t.Partly = strings.Join(partly, ", ")
-			list = append(list, t)
+	tables, _ := o.instance.Tables(math.MaxInt)
+	for i := range tables {
+		t := &tables[i]
+		switch {
+		case !t.Known:
+			continue
+		case len(list) == n:
+			return list
 		}
+		counts := consoleTraffic(&t.Counts)
+		for _, of := range t.Invalidations {
+			counts.Invalidations += of
+		}
+		list = append(list, console.Table{Database: t.Database, Name: t.Name, Rule: t.Rule, Partly: strings.Join(t.Partly, ", "), Cached: t.Cached,
+			TTL: time.Duration(t.TTLSeconds * float64(time.Second)), Consistency: t.Consistency, Traffic: counts})
 	}
 	return list
 }
 
-func consoleTraffic(t *proxy.Totals) *console.Traffic {
-	return &console.Traffic{Hits: t.AllHits(), Misses: t.Misses, Bypasses: t.Bypasses, Writes: t.Writes, Invalidations: t.AllInvalidations()}
+func consoleTraffic(c *admin.Counts) *console.Traffic {
+	return &console.Traffic{Hits: c.Hits + c.SharedHits, Misses: c.Misses, Bypasses: c.Bypasses, Writes: c.Writes}
 }
 
 // Statements returns the shapes that took, or would have taken, the most of the upstream's time, with the reason why most of that was not cached.
@@ -144,8 +133,7 @@ func (o operator) Statements(n int) []console.Statement {
 		at[key{s.Database, s.Fingerprint}] = len(list)
 		saved := s.SecondsSaved
 		list = append(list, console.Statement{Fingerprint: s.Fingerprint, Database: s.Database, Query: s.Query, Tables: strings.Join(s.Tables, ", "), Rule: s.Rule,
-			Traffic:      &console.Traffic{Hits: s.Hits + s.SharedHits, Misses: s.Misses, Bypasses: s.Bypasses, Writes: s.Writes},
-			SecondsSaved: &saved, Seconds: s.Seconds, Last: s.Last, Worth: s.Worth})
+			Traffic: consoleTraffic(&s.Counts), SecondsSaved: &saved, Seconds: s.Seconds, Last: s.Last, Worth: s.Worth})
 	}
 	for _, u := range o.engine.Uncached(mostUncached) {
 		i, known := at[key{u.Database, u.Fingerprint}]
